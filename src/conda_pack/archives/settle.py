@@ -1,0 +1,92 @@
+"""The last steps of unpacking, however the archive was read: relocated bytes, links, conda-meta, state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from conda_pack.archives.inventory import STATE_PATH, Inventory
+from conda_pack.archives.writing import Folder
+from conda_pack.errors import DamagedArchive, PrefixTooLong
+from conda_pack.runtime.conda_unpack import (
+    Mismatch,
+    TooLong,
+    UnpackError,
+    check_length,
+    inverse,
+    splice,
+    stored_edits,
+    target_edits,
+)
+from conda_pack.segments.conda_meta import with_hashes
+from conda_pack.segments.schema import Content, FileEntry, relocation
+
+
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """Where to: the prefix (None: nowhere) and the longest shebang of the platform."""
+
+    prefix: bytes | None
+    limit: int
+
+
+def check_prefix(content: Content, prefix: bytes) -> None:
+    """Refuse a prefix that does not fit, before anything is written; raises PrefixTooLong."""
+    try:
+        check_length(msgspec.to_builtins(content), prefix)
+    except UnpackError as error:
+        raise PrefixTooLong(str(error)[0].upper() + str(error)[1:]) from None
+
+
+def relocated(entry: FileEntry, stored: bytes, to: Relocated) -> tuple[bytes, tuple[str, int]]:
+    """The installed bytes of a stored file, with their sha256 and size."""
+    assert to.prefix is not None
+    fields = relocation(entry)
+    try:
+        pristine = b"".join(splice(stored, inverse(stored_edits(fields))))
+        try:
+            edits = target_edits(fields, to.prefix, to.limit)
+        except TooLong:
+            edits = stored_edits(fields)  # optional: reported by the index before
+        new = b"".join(splice(pristine, edits))
+    except (Mismatch, LookupError, ValueError) as error:
+        raise DamagedArchive(
+            f"The archive is damaged: its record of {entry.path} does not fit that file."
+        ) from error
+    return new, (hashlib.sha256(new).hexdigest(), len(new))
+
+
+def settle(
+    folder: Folder,
+    inventory: Inventory,
+    installed: Mapping[str, tuple[str, int]],
+    documents: Mapping[str, bytes],
+    prefix: bytes | None,
+) -> None:
+    """Finish a folder that has all its files: conda-meta, empty folders and links, and the state.
+
+    ``documents`` are the conda-meta files that were held back for their hashes.
+    """
+    for path, record in inventory.conda_meta.items() if prefix is not None else ():
+        assert record.json_layout is not None
+        try:
+            document = msgspec.json.decode(documents[path])
+            data = with_hashes(document, record.files, installed, record.json_layout)
+        except (msgspec.DecodeError, LookupError, TypeError, AttributeError) as error:
+            raise DamagedArchive(f"The archive is damaged: its record does not fit {path}.") from error
+        folder.write(path, data, inventory.files[path].mode, None)
+    for entry in inventory.files.values():
+        if entry.type == "directory":
+            folder.make_folder(entry.path)
+            os.chmod(folder.path(entry.path), entry.mode)
+    for entry in inventory.files.values():
+        if entry.type == "link":
+            folder.link(entry)
+    if prefix is not None:
+        state = {"prefix": os.fsdecode(prefix)}
+        folder.write(STATE_PATH, (json.dumps(state) + "\n").encode(), 0o644, None)

@@ -1,0 +1,216 @@
+"""An archive that comes through a pipe → files, without seeking.
+
+What was packed is known only when a package's record has come by, after its
+files. So they are written as they are stored, into a folder that nobody sees,
+and proved and relocated when the record is there. Links come last here too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import posixpath
+import sys
+import zlib
+from typing import Any, BinaryIO
+
+from isal import igzip, isal_zlib
+
+from conda_pack.archives.extract import not_as_recorded
+from conda_pack.archives.formats import by_magic
+from conda_pack.archives.inventory import Inventory, check_path, take_inventory
+from conda_pack.archives.reader import check_index, check_record
+from conda_pack.archives.settle import Relocated, check_prefix, relocated, settle
+from conda_pack.archives.writing import Folder
+from conda_pack.errors import DamagedArchive, UnsafeArchive
+from conda_pack.model import INDEX_PATH, PACK_FOLDER
+from conda_pack.progress import Reporter
+from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS
+from conda_pack.segments.assemble import OPENING
+from conda_pack.segments.schema import Index, PackRecord, decode_index
+from conda_pack.segments.tar import BLOCK, Member, members
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_CHUNK = 1 << 20
+#: What a record or an index may weigh at most before it is refused unread.
+_LARGEST_CARRIER = 1 << 28
+_NOT_OURS = "The archive was not made by this conda-pack. Extract it with tar."
+
+
+class _Counted(io.RawIOBase):
+    """The stream as it comes, with its progress told."""
+
+    def __init__(self, file: BinaryIO, reporter: Reporter) -> None:
+        super().__init__()
+        self._file, self._reporter = file, reporter
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._reporter.advance(len(data))
+        return len(data)
+
+    def readable(self) -> bool:
+        return True
+
+
+class StreamExtraction:
+    """Extracts the archive that ``source`` yields into a new folder, for the environment to be at ``prefix``."""
+
+    def __init__(self, source: BinaryIO, folder: Folder, prefix: bytes, reporter: Reporter) -> None:
+        counted = io.BufferedReader(_Counted(source, reporter), _CHUNK)
+        self._stream = _decoder(by_magic(counted.peek(8)[:8]).codec_name, counted)
+        self._folder, self._prefix = folder, prefix
+        self._root: str | None = None
+        self._written: dict[str, Member] = {}
+        self._links: dict[str, Member] = {}
+        self._digests: dict[str, str] = {}
+        self._carriers: dict[str, bytes] = {}
+
+    def run(self) -> Index:
+        """Do it; the folder is complete afterwards. Raises DamagedArchive, UnsafeArchive, OSError."""
+        try:
+            for member in members(self._stream, whole=True):
+                self._member(member)
+                self._skip(-member.size % BLOCK)
+            while self._stream.read(_CHUNK):  # the rest is the container's: its checksum is checked here
+                pass
+        except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error, zstd.ZstdError) as error:
+            raise DamagedArchive(f"The archive is damaged or cut off: {error}. Fetch it again.") from error
+        return self._finish()
+
+    def _member(self, member: Member) -> None:
+        if member.kind == "comment":
+            if self._root is None and member.target.startswith(OPENING):
+                arcroot = member.target[len(OPENING) :]
+                self._root = f"{arcroot}/" if arcroot else ""
+            return
+        if self._root is None:
+            raise DamagedArchive(_NOT_OURS)
+        if not member.name.startswith(self._root):
+            raise UnsafeArchive(f"The archive holds the path {member.name!r}, which is not in its root.")
+        path = member.name[len(self._root) :]
+        if member.kind == "directory" and path == PACK_FOLDER:
+            return
+        check_path(path)
+        if path in self._written or path in self._links or path in self._carriers:
+            raise UnsafeArchive(f"The archive holds {path} twice.")
+        if member.kind != "file":
+            self._links[path] = member
+        elif posixpath.dirname(path) == PACK_FOLDER:
+            if member.size > _LARGEST_CARRIER:
+                raise UnsafeArchive(f"The archive holds a record {path} of {member.size} bytes.")
+            self._carriers[path] = self._exactly(member.size)
+        else:
+            self._file(path, member)
+
+    def _file(self, path: str, member: Member) -> None:
+        self._make_parent(path)
+        sha256, left, offset = hashlib.sha256(), member.size, 0
+        if left <= _CHUNK:
+            data = self._exactly(left)
+            sha256.update(data)
+            self._folder.write(path, data, member.mode, member.mtime)
+        else:
+            while left:
+                data = self._exactly(min(left, _CHUNK))
+                sha256.update(data)
+                self._folder.write_part(path, data, offset)
+                left, offset = left - len(data), offset + len(data)
+            self._folder.settle(path, member.mode, member.mtime)
+        self._written[path] = member
+        self._digests[path] = sha256.hexdigest()
+
+    def _make_parent(self, path: str) -> None:
+        try:
+            self._folder.make_folder(posixpath.dirname(path))
+        except NotADirectoryError:
+            raise UnsafeArchive(f"The archive holds files under a file: {path}.") from None
+
+    def _exactly(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            data = self._stream.read(size)
+            if not data:
+                raise DamagedArchive("The archive ends early: it was cut off on its way. Fetch it again.")
+            pieces.append(data)
+            size -= len(data)
+        return b"".join(pieces)
+
+    def _skip(self, size: int) -> None:
+        if size:
+            self._exactly(size)
+
+    # ----------------------------------------------------------- when all is there
+
+    def _finish(self) -> Index:
+        if INDEX_PATH not in self._carriers:
+            raise DamagedArchive(
+                _NOT_OURS if self._root is None else "The archive ends early: it has no index."
+            )
+        index = check_index(decode_index(self._carriers[INDEX_PATH]))
+        content = index.content
+        items = [*content.packages, content.unmanaged]
+        absent = [item.record for item in items if item.record not in self._carriers]
+        if absent:
+            raise DamagedArchive(f"The archive lacks the record {absent[0]}.")
+        records = [check_record(self._carriers[item.record], item) for item in items]
+        inventory = take_inventory(content, records)
+        if content.prefix is None:
+            check_prefix(content, self._prefix)
+        self._compare(inventory)
+        self._settle(inventory, records, index)
+        return index
+
+    def _compare(self, inventory: Inventory) -> None:
+        """Everything that came is in the index as it came, and nothing is missing."""
+        came = {**self._written, **self._links}
+        for path in [path for path in self._carriers if path not in inventory.carriers]:
+            raise UnsafeArchive(f"The archive holds {path}, which its index does not have.")
+        for path in [*(set(came) - set(inventory.files)), *(set(inventory.files) - set(came))]:
+            raise UnsafeArchive(f"The archive and its index do not agree about {path}.")
+        for path, entry in inventory.files.items():
+            member = came[path]
+            same_mode = member.mode == entry.mode or entry.type == "link"
+            same = (member.kind, member.size, member.target or None) == (entry.type, entry.size, entry.target)
+            if not same or not same_mode:
+                raise UnsafeArchive(f"The archive holds {path} otherwise than its index says.")
+            if entry.type == "file" and self._digests[path] != entry.sha256:
+                raise not_as_recorded(path)
+
+    def _settle(self, inventory: Inventory, records: list[PackRecord], index: Index) -> None:
+        folder, content = self._folder, index.content
+        for relative in inventory.folders:
+            folder.make_folder(relative)
+        prefix = self._prefix if content.prefix is None else None
+        installed, documents = {}, {}
+        if prefix is not None:
+            limit = SHEBANG_LIMITS.get(content.platform.split("-")[0], 127)
+            to = Relocated(prefix, limit)
+            for entry in (entry for record in records for entry in record.files if entry.offsets is not None):
+                new, installed[entry.path] = relocated(entry, self._read(entry.path), to)
+                folder.replace(entry.path, new, entry.mode)
+            for path in inventory.conda_meta:
+                documents[path] = self._read(path)
+                folder.remove(path)
+        for path, data in self._carriers.items():
+            folder.write(path, data, 0o644, None)
+        settle(folder, inventory, installed, documents, prefix)
+
+    def _read(self, path: str) -> bytes:
+        with open(self._folder.path(path), "rb") as file:
+            return file.read()
+
+
+def _decoder(codec_name: str, source: io.BufferedReader) -> Any:
+    """A file-like object of the tar bytes."""
+    if codec_name == "gzip":
+        return igzip.IGzipFile(fileobj=source, mode="rb")
+    if codec_name == "zstd":
+        return zstd.ZstdFile(source, "rb")
+    return source

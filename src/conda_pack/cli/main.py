@@ -1,0 +1,55 @@
+"""The command line: arguments → calls, errors → one sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from conda_pack.cli import pack, unpack
+from conda_pack.errors import CondaPackException, UsageError
+
+#: Commands by name; without one, conda-pack packs.
+COMMANDS = {"pack": pack, "unpack": unpack}
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    command = COMMANDS[name or "pack"]
+    prog = f"conda-pack {name}" if name else "conda-pack"
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=command.DESCRIPTION,
+        epilog=command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    command.configure_parser(parser)
+    options = parser.parse_args(arguments[1:] if name else arguments)
+    # a job that is told to end leaves nothing behind, as one that is interrupted
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return command.execute(options)
+    except CondaPackException as error:
+        print(f"conda-pack: error: {error}", file=sys.stderr)
+        if isinstance(error, UsageError):
+            print(f"Try '{prog} --help'.", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("conda-pack: interrupted; nothing was left behind.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _terminate(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

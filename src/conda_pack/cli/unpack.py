@@ -1,0 +1,42 @@
+"""``conda-pack unpack``: an archive → an environment."""
+
+from __future__ import annotations
+
+import argparse
+
+from conda_pack import api
+from conda_pack.cli.console import ConsoleReporter
+
+DESCRIPTION = (
+    "Put a packed environment at DEST, checked and exactly as if conda had installed it there. "
+    "DEST appears whole or not at all."
+)
+EPILOG = """\
+examples:
+  conda-pack unpack science.tar.zst /opt/science
+  ssh build cat science.tar.zst | conda-pack unpack - /opt/science
+"""
+
+
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("archive", metavar="ARCHIVE", help="the archive, or - for standard input")
+    parser.add_argument("dest", metavar="DEST", help="a new or empty folder; its path becomes the prefix")
+    parser.add_argument(
+        "--n-threads", "-j", metavar="N", type=int, default=-1, help="threads to use (default: -1, all cores)"
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
+    parser.add_argument("--help", "-h", action="help", help="show this and exit")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Unpack, and print where the environment is."""
+    path = api.unpack(
+        options.archive,
+        options.dest,
+        n_threads=options.n_threads,
+        reporter=ConsoleReporter(quiet=options.quiet),
+    )
+    if not options.quiet:
+        print(path)
+    return 0

@@ -1,0 +1,136 @@
+"""A prefix → the Environment: records, files, and what an earlier archive knew of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from typing import Any
+
+from conda_pack.environment.findings import find
+from conda_pack.environment.records import parse_record, parse_site_packages
+from conda_pack.environment.scan import BASE_FOLDERS, scan
+from conda_pack.errors import CorruptMetadata, EnvironmentNotFound, FileChanged
+from conda_pack.model import INDEX_PATH, PACK_FOLDER, DiskFile, Environment, Platform, Record
+
+
+def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) -> Environment:
+    """Read the environment at ``prefix``, an absolute path.
+
+    Raises EnvironmentNotFound, CorruptMetadata and FileChanged.
+    """
+    meta = os.path.join(prefix, "conda-meta")
+    if not os.path.isdir(meta):
+        raise EnvironmentNotFound(f"{prefix} is not a conda environment: it has no folder conda-meta.")
+    records, site_packages = _read_records(meta)
+    is_base = any(record.name == "conda" for record in records)
+    files = scan(prefix, BASE_FOLDERS if is_base else (), warn)
+    index, entries, excluded = _read_earlier(prefix)
+    environment = Environment(
+        prefix=prefix,
+        prefixes=_names_of(prefix),
+        platform=_platform(records),
+        site_packages=site_packages,
+        records=records,
+        files=_dereferenced(prefix, files, records),
+        previous=entries,
+        excluded_before=excluded,
+        runtime_before=frozenset(item["path"] for item in index.get("runtime", ())),
+    )
+    return find(environment, lambda path: _read(os.path.join(prefix, path)))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise FileChanged(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _read_records(meta: str) -> tuple[tuple[Record, ...], str | None]:
+    texts = {}
+    for name in sorted(os.listdir(meta)):
+        path = os.path.join(meta, name)
+        if name.endswith(".json") and os.path.isfile(path):
+            texts[name[: -len(".json")]] = _read(path)
+    site_packages = None
+    for dist, text in texts.items():
+        if dist.rsplit("-", 2)[0] == "python":
+            site_packages = parse_site_packages(text, os.path.join(meta, f"{dist}.json"))
+    records, problems = [], []
+    for dist, text in texts.items():
+        try:
+            records.append(parse_record(text, dist, os.path.join(meta, f"{dist}.json"), site_packages))
+        except CorruptMetadata as error:
+            problems.append(str(error))
+    if problems:
+        raise CorruptMetadata("\n".join(problems))
+    return tuple(sorted(records, key=lambda record: (record.name, record.dist))), site_packages
+
+
+def _dereferenced(
+    prefix: str, files: dict[str, DiskFile], records: tuple[Record, ...]
+) -> dict[str, DiskFile]:
+    """The files, where a package was linked softly, instead of the links into the package cache."""
+    for record in records:
+        for claim in record.claims if record.linked_from else ():
+            link = files.get(claim.path)
+            if link is not None and link.kind == "link" and link.target.startswith(f"{record.linked_from}/"):
+                path = os.path.join(prefix, claim.path)
+                try:
+                    status = os.stat(path)
+                except OSError as error:
+                    raise FileChanged(
+                        f"{path} is a link into a package cache that is gone ({error.strerror}). "
+                        f"Reinstall {record.dist}."
+                    ) from error
+                mode = stat.S_IMODE(status.st_mode) & 0o777
+                files[claim.path] = DiskFile(claim.path, "file", mode, status.st_size, int(status.st_mtime))
+    return files
+
+
+def _platform(records: tuple[Record, ...]) -> Platform:
+    """The platform of the packages, whichever machine they lie on."""
+    subdirs = sorted({record.subdir for record in records} - {"", "noarch"})
+    return Platform(subdirs[0] if subdirs else "noarch")
+
+
+def _names_of(prefix: str) -> tuple[bytes, ...]:
+    """The paths that an installer may have written for this prefix: as given, and without links."""
+    names = [prefix, os.path.realpath(prefix)]
+    state = os.path.join(prefix, *PACK_FOLDER.split("/"), "state.json")
+    if os.path.exists(state):  # it was unpacked, and perhaps moved since
+        names += [value for value in _load(state).values() if isinstance(value, str)]
+    return tuple(os.fsencode(name) for name in dict.fromkeys(names))
+
+
+def _load(path: str) -> dict[str, Any]:
+    try:
+        document = json.loads(_read(path))
+    except ValueError as error:
+        raise CorruptMetadata(
+            f"{path} is damaged ({error}). It only helps packing again: remove it, or unpack the archive anew."
+        ) from error
+    if not isinstance(document, dict):
+        raise CorruptMetadata(f"{path} holds no JSON object. Remove it, or unpack the archive anew.")
+    return document
+
+
+def _read_earlier(prefix: str) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
+    """What the archive recorded that this environment was unpacked from, if it was."""
+    if not os.path.exists(os.path.join(prefix, *INDEX_PATH.split("/"))):
+        return {}, {}, frozenset()
+    content = _load(os.path.join(prefix, *INDEX_PATH.split("/")))["content"]
+    entries: dict[str, Any] = {}
+    excluded: set[str] = set()
+    for record_path in [package["record"] for package in content["packages"]] + [
+        content["unmanaged"]["record"]
+    ]:
+        path = os.path.join(prefix, *record_path.split("/"))
+        if os.path.exists(path):
+            record = _load(path)
+            entries.update((entry["path"], entry) for entry in record["files"] if "offsets" in entry)
+            excluded.update(record["excluded"])
+    return content, entries, frozenset(excluded)

@@ -1,0 +1,218 @@
+"""What the archive keeps of a file: its stored bytes and how to relocate them."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conda_pack.model import Entry, Form, Note, Platform, Stored
+from conda_pack.relocation.boundaries import prefix_positions
+from conda_pack.relocation.elf import relative_rpaths
+from conda_pack.relocation.offsets import RULES, find_offsets, shebang_length
+from conda_pack.relocation.restore import invert_binary, renders, restore, string_room
+from conda_pack.relocation.scripts import plain_shebang, trampoline
+from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS, Mismatch, find_pristine, splice, stored_edits
+
+#: Stands for the prefix in files whose package has no placeholder of its own; an error
+#: message that names it says what to do.
+NEUTRAL = "/run-conda-unpack-first"
+# conda-build's placeholder length since 2.0; a longer slot is the file's own zeros
+_LONGEST_SLOT = 255
+_EXECUTABLE = (
+    b"\x7fELF",
+    b"\xfe\xed\xfa",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"!<arch>",
+)
+#: The fields of a pack record's entry that say how to relocate it.
+RELOCATION_FIELDS = (
+    "prefix_placeholder",
+    "file_mode",
+    "offsets",
+    "shebang_length",
+    "shebang",
+    "shebang_rule",
+    "trampoline",
+    "optional",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Relocator:
+    """The rules of one environment: what its prefix is called and how its platform does things."""
+
+    prefixes: tuple[bytes, ...]
+    platform: Platform
+
+    @property
+    def limit(self) -> int:
+        """Longest first line of a script, in bytes."""
+        return SHEBANG_LIMITS.get(self.platform.family, 127)
+
+    def holds_prefix(self, data: bytes) -> bool:
+        """Whether any name of the prefix occurs in ``data``."""
+        return any(prefix in data for prefix in self.prefixes)
+
+    def store(self, entry: Entry, data: bytes, installer: str = "conda") -> Stored:
+        """The stored form of ``data``, the installed bytes of ``entry``.
+
+        ``installer`` is the one that linked the entry's package.
+        """
+        if entry.previous is not None:
+            stored = self._as_before(entry.previous, data)
+            if stored is not None:
+                return stored
+        if entry.form is Form.RESTORE:
+            return self._restored(entry, data, installer)
+        if entry.form is Form.BYTECODE:
+            return _stored(_with_source_mtime(entry, data))
+        digest = hashlib.sha256(data).hexdigest()
+        claim = entry.claim
+        note: Note = ""
+        if claim is not None and claim.sha256 is not None:
+            expected = {claim.sha256, claim.sha256_in_prefix, *entry.accepted}
+            note = "" if digest in expected else "modified"
+        if entry.form is Form.AS_IS and not note:
+            return Stored(data, digest)
+        if entry.form is Form.PATCHED and not note:
+            note = "unrestored"
+        rule = {"conda": "conda-entry"}.get(installer, installer) if entry.form is Form.SCRIPT else "distlib"
+        return self._searched(entry, data, rule, note)
+
+    def _as_before(self, previous: Mapping[str, Any], data: bytes) -> Stored | None:
+        """The form that the archive had which this environment was unpacked from."""
+        entry = dict(previous)
+        try:
+            _, pristine = find_pristine(data, entry, [*self.prefixes, None], self.limit)
+        except Mismatch:
+            return None
+        fields = {key: previous[key] for key in RELOCATION_FIELDS if key in previous}
+        return Stored(b"".join(splice(pristine, stored_edits(entry))), previous["sha256"], fields)
+
+    def _restored(self, entry: Entry, data: bytes, installer: str) -> Stored:
+        claim = entry.claim
+        assert claim is not None and claim.placeholder is not None and claim.file_mode is not None
+        found = restore(
+            data, self.prefixes, claim.placeholder, claim.file_mode, claim.sha256, installer, self.limit
+        )
+        if found is not None:
+            return self._with_trampoline(entry, *found)
+        digest = hashlib.sha256(data).hexdigest()
+        if digest in entry.accepted:
+            return self._searched(entry, data, installer, "")
+        return self._searched(
+            entry, data, installer, "unrestored" if digest == claim.sha256_in_prefix else "modified"
+        )
+
+    def _searched(self, entry: Entry, data: bytes, rule: str, note: Note) -> Stored:
+        """Anybody's file: find what in it is the prefix."""
+        for prefix in self.prefixes:
+            if prefix not in data:
+                continue
+            if _is_text(data):
+                stored = self._text(entry, data, prefix, rule)
+                if stored is not None:
+                    return _noted(stored, note)
+            elif data.startswith(_EXECUTABLE):
+                return _noted(self._executable(entry, data, prefix), note)
+            elif not entry.path.endswith(".pyc"):
+                return _stored(data, note=note or "left")
+        return _stored(data, note=note)
+
+    def _text(self, entry: Entry, data: bytes, prefix: bytes, rule: str) -> Stored | None:
+        neutral = NEUTRAL.encode()
+        plain = plain_shebang(data)
+        if plain is not None and plain[0].startswith(b"#!" + prefix + b"/"):
+            first, rest = plain[0], data[plain[1] :]
+        else:
+            length = shebang_length(data) or 0
+            first, rest = data[:length], data[length:]
+        first_pristine = _replaced(first, prefix, neutral)
+        places = prefix_positions(rest, prefix)
+        if first_pristine == first and not places:
+            return None
+        shift = len(neutral) - len(prefix)
+        offsets = [len(first_pristine) + place + index * shift for index, place in enumerate(places)]
+        fields: dict[str, Any] = {
+            "prefix_placeholder": NEUTRAL,
+            "file_mode": "text",
+            "offsets": [{"encoding": "utf-8", "ranges": offsets}] if offsets else [],
+        }
+        if first:
+            fields["shebang_length"] = len(first_pristine)
+            if first_pristine != first:
+                fields["shebang"] = first_pristine.decode()
+                fields["shebang_rule"] = rule
+        pristine = first_pristine + b"".join(splice(rest, [(place, prefix, neutral) for place in places]))
+        if not renders(pristine, fields, prefix, self.limit, data):
+            return None
+        return self._with_trampoline(entry, pristine, fields)
+
+    def _executable(self, entry: Entry, data: bytes, prefix: bytes) -> Stored:
+        """A binary: relative RPATHs, and its C strings with the room that they have."""
+        if entry.form is Form.PATCHED:
+            room = min(string_room(data, prefix), _LONGEST_SLOT)
+            placeholder = NEUTRAL[:room].ljust(room, "_")
+            pristine = invert_binary(data, prefix, placeholder.encode())
+        else:
+            pristine = b"".join(splice(data, relative_rpaths(data, entry.path, prefix)))
+            placeholder = prefix.decode()
+            data = pristine
+        fields: dict[str, Any] = {
+            "prefix_placeholder": placeholder,
+            "file_mode": "binary",
+            **find_offsets(pristine, placeholder, "binary", RULES["rattler"]),
+            "optional": True,
+        }
+        if not fields["offsets"] or not renders(pristine, fields, prefix, self.limit, data):
+            return _stored(data)
+        return _stored(pristine, fields)
+
+    def _with_trampoline(self, entry: Entry, pristine: bytes, fields: dict[str, Any]) -> Stored:
+        if not fields["offsets"] and "shebang" not in fields:
+            return _stored(pristine)  # nothing in it depends on the prefix
+        if "shebang" in fields:
+            lines = trampoline(
+                entry.path, pristine, fields["prefix_placeholder"].encode(), self.platform.scripts
+            )
+            if lines is not None:
+                fields = {**fields, "trampoline": lines.decode()}
+        return _stored(b"".join(splice(pristine, stored_edits(fields))), fields)
+
+
+def _stored(data: bytes, fields: Mapping[str, Any] | None = None, note: Note = "") -> Stored:
+    return Stored(data, hashlib.sha256(data).hexdigest(), fields or {}, note)
+
+
+def _noted(stored: Stored, note: Note) -> Stored:
+    return Stored(stored.data, stored.sha256, stored.fields, note)
+
+
+def _replaced(line: bytes, prefix: bytes, replacement: bytes) -> bytes:
+    return b"".join(splice(line, [(place, prefix, replacement) for place in prefix_positions(line, prefix)]))
+
+
+def _is_text(data: bytes) -> bool:
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _with_source_mtime(entry: Entry, data: bytes) -> bytes:
+    """Bytecode whose source gets another mtime in the archive: keep the two in step (PEP 552).
+
+    Only where the bytecode is valid for the source as installed.
+    """
+    header = struct.unpack_from("<4xIII", data) if len(data) >= 16 else (1, 0, 0)  # noqa: PLR2004
+    if entry.source is None or header != (0, entry.source.mtime & 0xFFFFFFFF, entry.source.size):
+        return data
+    return data[:8] + struct.pack("<I", entry.source_mtime & 0xFFFFFFFF) + data[12:]

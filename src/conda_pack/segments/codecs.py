@@ -1,0 +1,138 @@
+"""How a segment is compressed: one table, one codec each. Segments stand alone."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from isal import isal_zlib
+from zlib_ng import zlib_ng
+
+from conda_pack.errors import DamagedArchive
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+#: Readers with little memory refuse larger windows (RFC 9659): 8 MiB.
+LARGEST_WINDOW_LOG = 23
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """One segment as it lies in the archive; ``size`` and ``crc`` are of the uncompressed bytes."""
+
+    data: bytes
+    size: int
+    crc: int
+
+
+class Codec(Protocol):
+    """Compresses and restores whole segments, on any thread, the same bytes each time."""
+
+    levels: range
+    default_level: int
+
+    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
+        """One segment of the joined buffers."""
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        """The ``size`` bytes of a segment, exactly; DamagedArchive if they are not that."""
+
+
+class Stored:
+    """No compression at all."""
+
+    levels = range(1)
+    default_level = 0
+
+    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:  # noqa: ARG002
+        data = b"".join(buffers)
+        return Compressed(data, len(data), 0)
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        return _exactly(data, size)
+
+
+def _deflaters() -> dict[int, Callable[[], Any]]:
+    """Level → a raw deflate compressor.
+
+    300 MB of a data-science environment on one core: isal 1 0.70 s 108.6 MB, 2 0.72 s
+    107.3 MB, 3 1.62 s 104.8 MB; zlib-ng 4 3.39 s 97.7 MB, 6 4.74 s 95.8 MB; zlib 1
+    3.29 s 107.4 MB, 4 5.22 s 98.2 MB. So isal has the fast levels, zlib-ng the others.
+    """
+
+    def isal(level: int) -> Callable[[], Any]:
+        return lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
+
+    def ng(level: int) -> Callable[[], Any]:
+        return lambda: zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15)
+
+    return {0: ng(0), **{n: isal(n) for n in (1, 2, 3)}, **{n: ng(n) for n in range(4, 10)}}
+
+
+class Deflate:
+    """Raw deflate ended by a full flush, so that segments join into one stream and part again."""
+
+    levels = range(10)
+    default_level = 4
+    _compressors = _deflaters()
+
+    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
+        compressor = self._compressors[level]()
+        pieces, size, crc = [], 0, 0
+        for buffer in buffers:
+            pieces.append(compressor.compress(buffer))
+            size += len(buffer)
+            crc = isal_zlib.crc32(buffer, crc)
+        pieces.append(compressor.flush(zlib.Z_FULL_FLUSH))
+        return Compressed(b"".join(pieces), size, crc)
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        decompressor = isal_zlib.decompressobj(-15)
+        try:
+            plain = decompressor.decompress(data, size + 1)
+        except isal_zlib.error as error:
+            raise DamagedArchive(f"The archive is damaged: {error}.") from error
+        return _exactly(plain, size)
+
+
+class Zstd:
+    """One frame with its size and a checksum."""
+
+    levels = range(-7, 23)
+    default_level = 3
+
+    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
+        data = b"".join(buffers)
+        parameter = zstd.CompressionParameter
+        bounds = {
+            parameter.compression_level: level,
+            parameter.checksum_flag: 1,
+            parameter.content_size_flag: 1,
+            **({parameter.window_log: LARGEST_WINDOW_LOG} if level > 19 else {}),
+        }
+        return Compressed(zstd.compress(data, options=bounds), len(data), 0)
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        try:
+            if zstd.get_frame_info(data).decompressed_size != size:
+                raise DamagedArchive("The archive is damaged: a segment is not as long as the index says.")
+            options = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
+            decompressor = zstd.ZstdDecompressor(options=options)
+            return _exactly(decompressor.decompress(data, size + 1), size)
+        except zstd.ZstdError as error:
+            raise DamagedArchive(f"The archive is damaged: {error}.") from error
+
+
+def _exactly(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise DamagedArchive("The archive is damaged: a segment is not as long as the index says.")
+    return data
+
+
+CODECS: dict[str, Codec] = {"none": Stored(), "gzip": Deflate(), "zstd": Zstd()}

@@ -1,0 +1,1 @@
+"""What the tests share: channels, environments made from them, and comparisons of trees."""
