@@ -35,6 +35,7 @@ def main() -> int:
 def _demonstrate(folder: Path) -> list[str]:
     """What went wrong, if anything did."""
     original, elsewhere = folder / "original" / "env", folder / "elsewhere" / "env"
+    elsewhere.parent.mkdir()
     archive = folder / "env.tar.gz"
     environ = clean_environ(folder / "home")
     _make_environment(folder, original)

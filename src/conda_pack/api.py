@@ -4,65 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import BinaryIO
 
-from conda_pack.archives.container import CONTAINERS
-from conda_pack.archives.extract import Extraction
 from conda_pack.archives.formats import DEFAULT, INFER, Format, by_name, by_suffix, level_of
-from conda_pack.archives.inventory import take_inventory
-from conda_pack.archives.output import AtomicFile, AtomicFolder
+from conda_pack.archives.output import AtomicFile
 from conda_pack.archives.reader import ArchiveFile
-from conda_pack.archives.settle import check_prefix
-from conda_pack.archives.stream import StreamExtraction
-from conda_pack.archives.writing import Folder
 from conda_pack.environment.findings import IGNORE_EDITABLE, IGNORE_MISSING
 from conda_pack.environment.locate import locate
 from conda_pack.environment.read import read_environment
-from conda_pack.errors import CondaPackException, DamagedArchive
-from conda_pack.model import Environment, Finding, Note, Plan, Severity
+from conda_pack.errors import CondaPackException, DamagedArchive, UsageError
+from conda_pack.model import Environment
+from conda_pack.pipeline import unpack_file, unpack_stream, write_archive
 from conda_pack.plan.build import build, check_errors
 from conda_pack.plan.select import Filter, check_filters, excluded
-from conda_pack.progress import Reporter
-from conda_pack.relocation.store import Relocator
-from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS
+from conda_pack.progress import PythonWarnings, Reporter
 from conda_pack.runtime.files import runtime_files
-from conda_pack.segments.assemble import Assembler
-from conda_pack.segments.reading import FileReader
-from conda_pack.segments.schema import Index, SegmentItem
 from conda_pack.segments.workers import worker_count
-
-#: What is said of the files that packing noted something about, after their number.
-_NOTES: dict[Note, str] = {
-    "modified": "files were changed since their package was installed; they are packed as they are.",
-    "unrestored": (
-        "files could not be put back into their packages' form; "
-        "they are packed as installed, and relocated where their room allows."
-    ),
-    "left": (
-        "files hold the environment's prefix in data that cannot be changed safely; they keep it wherever they go."
-    ),
-}
-
-
-class PythonWarnings:
-    """The reporter of the Python API: warnings as Python's own, no progress."""
-
-    def warn(self, message: str) -> None:
-        warnings.warn(message, UserWarning, stacklevel=2)
-
-    def start(self, description: str, total: int) -> None:
-        pass
-
-    def advance(self, amount: int) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
-
 
 # ------------------------------------------------------------------------ pack
 
@@ -92,7 +50,7 @@ class CondaEnv:
 
     def __init__(
         self, environment: Environment, filters: tuple[Filter, ...] = (), ignore: Iterable[str] = ()
-    ):
+    ) -> None:
         self._environment = environment
         self._filters = filters
         self._ignore = frozenset(ignore)
@@ -183,16 +141,26 @@ class CondaEnv:
     def pack(
         self,
         output: str | None = None,
-        format: str = INFER,  # noqa: A002 - the incumbent's name
+        format: str = INFER,
         arcroot: str = "",
         dest_prefix: str | None = None,
+        parcel_root: str | None = None,
+        parcel_name: str | None = None,
+        parcel_version: str | None = None,
+        parcel_distro: str | None = None,
         verbose: bool = False,
         force: bool = False,
         compress_level: int | None = None,
         n_threads: int | None = None,
+        zip_symlinks: bool = False,  # noqa: ARG002 - as the incumbent has it: for zip alone
+        zip_64: bool = True,  # noqa: ARG002
         reporter: Reporter | None = None,
     ) -> str:
         """Write the archive and return its path. See ``conda_pack.pack`` for the arguments."""
+        if (parcel_root, parcel_name, parcel_version, parcel_distro) != (None, None, None, None):
+            raise UsageError(
+                "The parcel_* arguments are for parcels, a format that there is not. Leave them out."
+            )
         kind = _format(output, format)
         path = os.path.abspath(output if output is not None else self.name + kind.suffix)
         environment = _without(self._environment, path)
@@ -215,13 +183,19 @@ def pack(
     name: str | None = None,
     prefix: str | None = None,
     output: str | None = None,
-    format: str = INFER,  # noqa: A002 - the incumbent's name
+    format: str = INFER,
     arcroot: str = "",
     dest_prefix: str | None = None,
+    parcel_root: str | None = None,
+    parcel_name: str | None = None,
+    parcel_version: str | None = None,
+    parcel_distro: str | None = None,
     verbose: bool = False,
     force: bool = False,
     compress_level: int | None = None,
     n_threads: int | None = None,
+    zip_symlinks: bool = False,
+    zip_64: bool = True,
     filters: Sequence[tuple[str, str]] | None = None,
     ignore_editable_packages: bool = False,
     ignore_missing_files: bool = False,
@@ -236,7 +210,8 @@ def pack(
     the files are written for that place, and nothing needs unpacking there.
     ``compress_level`` is the codec's, ``n_threads`` all cores unless positive.
     ``filters`` are ``("exclude" | "include", pattern)`` in order. ``verbose`` shows
-    progress on standard error.
+    progress on standard error. ``zip_symlinks`` and ``zip_64`` are ignored unless the
+    format is zip; the ``parcel_*`` arguments are refused unless it is a parcel.
 
     Raises CondaPackException, in its kinds.
     """
@@ -248,60 +223,17 @@ def pack(
         format=format,
         arcroot=arcroot,
         dest_prefix=dest_prefix,
+        parcel_root=parcel_root,
+        parcel_name=parcel_name,
+        parcel_version=parcel_version,
+        parcel_distro=parcel_distro,
         force=force,
         compress_level=compress_level,
         n_threads=n_threads,
+        zip_symlinks=zip_symlinks,
+        zip_64=zip_64,
         reporter=reporter,
     )
-
-
-def write_archive(
-    plan: Plan, file: BinaryIO, kind: Format, level: int, threads: int, reporter: Reporter
-) -> None:
-    """Write a plan's archive to ``file``, and tell what was found on the way."""
-    for finding in plan.findings:
-        reporter.warn(finding.text())
-    relocator = Relocator(plan.environment.prefixes, plan.environment.platform)
-    assembler = Assembler(plan, FileReader(plan, relocator), kind.codec, level, reporter)
-    container = CONTAINERS[kind.codec_name]()
-    items: list[SegmentItem] = []
-    offset = 0
-
-    def write(data: bytes) -> None:
-        nonlocal offset
-        view = memoryview(data)
-        while view:  # a raw file may take less at once
-            view = view[file.write(view) :]
-        offset += len(data)
-
-    reporter.start("packing", plan.size)
-    try:
-        write(container.begin())
-        with ThreadPoolExecutor(threads) as pool:
-            for segment in assembler.segments(pool, threads):
-                cut, compressed = segment.cut, segment.compressed
-                items.append(
-                    SegmentItem(
-                        part=cut.part,
-                        role=cut.role,
-                        offset=offset,
-                        length=len(compressed.data),
-                        size=compressed.size,
-                        sha256=segment.sha256,
-                        continues=cut.continues,
-                        at=cut.at,
-                    )
-                )
-                write(compressed.data)
-                container.add(compressed)
-        index, footer = assembler.last_segments(items, offset)
-        write(index.compressed.data)
-        container.add(index.compressed)
-        write(container.end(footer))
-    finally:
-        reporter.finish()
-    for note, paths in sorted(assembler.notes.items()):
-        reporter.warn(Finding(Severity.WARNING, f"{len(paths)} {_NOTES[note]}", tuple(sorted(paths))).text())
 
 
 def _format(output: str | None, name: str) -> Format:
@@ -341,7 +273,7 @@ def unpack(archive: str, dest: str, *, n_threads: int | None = None, reporter: R
     reporter = reporter or PythonWarnings()
     dest = os.path.abspath(dest)
     if archive == "-":
-        return _unpack_stream(sys.stdin.buffer, dest, reporter)
+        return unpack_stream(sys.stdin.buffer, dest, reporter)
     try:
         opened = ArchiveFile(archive)
     except FileNotFoundError:
@@ -351,41 +283,4 @@ def unpack(archive: str, dest: str, *, n_threads: int | None = None, reporter: R
     except OSError as error:
         raise DamagedArchive(f"{archive} cannot be read: {error.strerror}.") from error
     with opened as source:
-        return _unpack_file(source, dest, worker_count(n_threads), reporter)
-
-
-def _unpack_file(source: ArchiveFile, dest: str, threads: int, reporter: Reporter) -> str:
-    content = source.index.content
-    prefix = _relocated_to(source.index, dest, reporter)
-    items = [*content.packages, content.unmanaged]
-    inventory = take_inventory(content, [source.record(item) for item in items])
-    limit = SHEBANG_LIMITS.get(content.platform.split("-")[0], 127)
-    with AtomicFolder(dest) as folder, ThreadPoolExecutor(threads) as pool:
-        reporter.start("unpacking", sum(item.size for item in source.index.segments))
-        try:
-            Extraction(source, inventory, Folder(folder.path), prefix, limit).run(pool, threads, reporter)
-        finally:
-            reporter.finish()
-    return dest
-
-
-def _unpack_stream(source: BinaryIO, dest: str, reporter: Reporter) -> str:
-    with AtomicFolder(dest) as folder:
-        reporter.start("unpacking", 0)
-        try:
-            index = StreamExtraction(source, Folder(folder.path), os.fsencode(dest), reporter).run()
-        finally:
-            reporter.finish()
-    _relocated_to(index, dest, reporter)
-    return dest
-
-
-def _relocated_to(index: Index, dest: str, reporter: Reporter) -> bytes | None:
-    """The prefix to write into the files, if it is not fixed; refuses one that is too long."""
-    fixed = index.content.prefix
-    if fixed is None:
-        check_prefix(index.content, os.fsencode(dest))
-        return os.fsencode(dest)
-    if fixed != dest:
-        reporter.warn(f"this archive was packed for {fixed} and runs as it should only there.")
-    return None
+        return unpack_file(source, dest, worker_count(n_threads), reporter)

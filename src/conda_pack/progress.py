@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
 
 
@@ -21,14 +22,11 @@ class Reporter(Protocol):
         """End the piece of work begun last."""
 
 
-class Silent:
-    """The reporter of the Python API unless told otherwise; keeps the warnings for who asks."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
+class PythonWarnings:
+    """The reporter of the Python API: warnings as Python's own, no progress."""
 
     def warn(self, message: str) -> None:
-        self.warnings.append(message)
+        warnings.warn(message, UserWarning, stacklevel=2)
 
     def start(self, description: str, total: int) -> None:
         pass

@@ -119,10 +119,14 @@ def tail_size(codec_name: str, tail: bytes) -> int:
     """How many of a file's last bytes ``footer_text`` needs, told by its last 4096 or so."""
     if codec_name != "zstd" or len(tail) < _SEEK_FOOTER.size:
         return 0
+    frames: int
     frames, _, magic = _SEEK_FOOTER.unpack(tail[-_SEEK_FOOTER.size :])
     if magic != _SEEKABLE:
         raise DamagedArchive(CUT_OFF)
     return frames * _SEEK_ENTRY.size + 4096
 
 
-CUT_OFF = "The archive has no conda-pack index at its end: it was cut off on its way, or conda-pack did not make it."
+CUT_OFF = (
+    "The archive has no conda-pack index at its end: "
+    "it was cut off on its way, or this conda-pack did not make it."
+)

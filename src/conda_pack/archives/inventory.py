@@ -80,7 +80,7 @@ def check_path(path: str) -> None:
 def _check_entry(entry: FileEntry) -> None:
     sound = (
         entry.type in _KINDS
-        and entry.size >= 0
+        and (entry.size >= 0 if entry.type == "file" else entry.size == 0)
         and 0 <= entry.mode <= 0o777
         and (entry.type == "link") == (entry.target is not None)
         and (entry.type == "file") == (entry.sha256 is not None)

@@ -244,8 +244,8 @@ class AtomicFolder:
 
     def _publish(self) -> None:
         if os.path.dirname(self.path) == self._parent:
-            with suppress(FileNotFoundError):
-                os.chmod(self.path, stat.S_IMODE(os.lstat(self.destination).st_mode))
+            if os.path.isdir(self.destination):  # keep it closed to those the user closed it to
+                os.chmod(self.path, stat.S_IMODE(os.stat(self.destination).st_mode))
             try:
                 os.rename(self.path, self.destination)
                 return

@@ -86,8 +86,8 @@ class ArchiveFile:
         data = self._read(item.offset, item.length) if item.offset + item.length <= self._size else b""
         if hashlib.sha256(data).hexdigest() != item.sha256:
             raise DamagedArchive(
-                f"The archive is damaged: the segment of {item.part or 'its own files'} at byte {item.offset} "
-                "is not what it was when it was written. Fetch it again."
+                f"The archive is damaged: the segment of {item.part or 'its own files'} "
+                f"at byte {item.offset} is not what it was when it was written. Fetch it again."
             )
         return self._codec.decompress(data, item.size)
 

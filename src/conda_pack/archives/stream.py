@@ -13,9 +13,9 @@ import io
 import posixpath
 import sys
 import zlib
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from isal import igzip, isal_zlib
+from isal import igzip
 
 from conda_pack.archives.extract import not_as_recorded
 from conda_pack.archives.formats import by_magic
@@ -28,7 +28,8 @@ from conda_pack.model import INDEX_PATH, PACK_FOLDER
 from conda_pack.progress import Reporter
 from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS
 from conda_pack.segments.assemble import OPENING
-from conda_pack.segments.schema import Index, PackRecord, decode_index
+from conda_pack.segments.codecs import DEFLATE_ERROR
+from conda_pack.segments.schema import Index, PackageItem, PackRecord, UnmanagedItem, decode_index
 from conda_pack.segments.tar import BLOCK, Member, members
 
 if sys.version_info >= (3, 14):
@@ -60,11 +61,11 @@ class _Counted(io.RawIOBase):
 
 
 class StreamExtraction:
-    """Extracts the archive that ``source`` yields into a new folder, for the environment to be at ``prefix``."""
+    """Extracts the archive that ``source`` yields into a new folder, for an environment at ``prefix``."""
 
     def __init__(self, source: BinaryIO, folder: Folder, prefix: bytes, reporter: Reporter) -> None:
         counted = io.BufferedReader(_Counted(source, reporter), _CHUNK)
-        self._stream = _decoder(by_magic(counted.peek(8)[:8]).codec_name, counted)
+        self._stream = _decoder(by_magic(counted.peek(8)[:8]).codec_name, cast(BinaryIO, counted))
         self._folder, self._prefix = folder, prefix
         self._root: str | None = None
         self._written: dict[str, Member] = {}
@@ -80,7 +81,7 @@ class StreamExtraction:
                 self._skip(-member.size % BLOCK)
             while self._stream.read(_CHUNK):  # the rest is the container's: its checksum is checked here
                 pass
-        except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error, zstd.ZstdError) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error, DEFLATE_ERROR, zstd.ZstdError) as error:
             raise DamagedArchive(f"The archive is damaged or cut off: {error}. Fetch it again.") from error
         return self._finish()
 
@@ -155,7 +156,7 @@ class StreamExtraction:
             )
         index = check_index(decode_index(self._carriers[INDEX_PATH]))
         content = index.content
-        items = [*content.packages, content.unmanaged]
+        items: list[PackageItem | UnmanagedItem] = [*content.packages, content.unmanaged]
         absent = [item.record for item in items if item.record not in self._carriers]
         if absent:
             raise DamagedArchive(f"The archive lacks the record {absent[0]}.")
@@ -207,10 +208,10 @@ class StreamExtraction:
             return file.read()
 
 
-def _decoder(codec_name: str, source: io.BufferedReader) -> Any:
+def _decoder(codec_name: str, source: BinaryIO) -> Any:
     """A file-like object of the tar bytes."""
     if codec_name == "gzip":
-        return igzip.IGzipFile(fileobj=source, mode="rb")
+        return igzip.IGzipFile(fileobj=source, mode="rb")  # type: ignore[no-untyped-call]
     if codec_name == "zstd":
         return zstd.ZstdFile(source, "rb")
     return source

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # a job that is told to end leaves nothing behind, as one that is interrupted
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return command.execute(options)
+        return int(command.execute(options))
     except CondaPackException as error:
         print(f"conda-pack: error: {error}", file=sys.stderr)
         if isinstance(error, UsageError):

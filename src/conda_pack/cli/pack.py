@@ -31,10 +31,10 @@ class _Filter(argparse.Action):
 
     def __call__(
         self,
-        parser: argparse.ArgumentParser,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
         namespace: argparse.Namespace,
         values: Any,
-        option: str | None = None,
+        option_string: str | None = None,  # noqa: ARG002
     ) -> None:
         filters = [*(namespace.filters or []), (str(self.const), values)]
         namespace.filters = filters
@@ -74,7 +74,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         "--compress-level",
         metavar="LEVEL",
         type=int,
-        help="tar.gz: 0 to 9, default 4; tar.zst: -7 to 22, default 3; tar: ignored. Higher is smaller and slower",
+        help="tar.gz: 0 to 9, default 4; tar.zst: -7 to 22, default 3; higher is smaller and slower",
     )
     parser.add_argument(
         "--n-threads", "-j", metavar="N", type=int, default=-1, help="threads to use (default: -1, all cores)"

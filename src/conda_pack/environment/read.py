@@ -111,7 +111,7 @@ def _load(path: str) -> dict[str, Any]:
         document = json.loads(_read(path))
     except ValueError as error:
         raise CorruptMetadata(
-            f"{path} is damaged ({error}). It only helps packing again: remove it, or unpack the archive anew."
+            f"{path} is damaged ({error}). Remove it (it only helps packing again), or unpack anew."
         ) from error
     if not isinstance(document, dict):
         raise CorruptMetadata(f"{path} holds no JSON object. Remove it, or unpack the archive anew.")

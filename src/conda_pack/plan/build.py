@@ -66,12 +66,10 @@ def build(
     bytecode = _bytecode_of(packed)
     entries: dict[str | None, list[Entry]] = {record.dist: [] for record in environment.records}
     entries[None] = []
-    for path, file in packed.items():
+    for file in packed.values():
         owner, entry = _entry(environment, file, claims, packed, bytecode)
         entries[owner].append(entry)
-    parts = [
-        _part(environment, record, entries[record.dist], left_out, latest) for record in environment.records
-    ]
+    parts = [_part(environment, record, entries[record.dist], left_out) for record in environment.records]
     mtimes = {
         entry.path: part.mtime
         for part in parts
@@ -110,7 +108,7 @@ def check_arcroot(arcroot: str) -> str:
 
 
 def check_errors(findings: tuple[Finding, ...], ignore: frozenset[str]) -> tuple[Finding, ...]:
-    """The findings, with those errors made warnings that are to be ignored; raises for the others, all at once."""
+    """The findings, those to be ignored as warnings; raises EnvironmentFindings for all other errors."""
     judged = tuple(
         replace(finding, severity=Severity.WARNING, option="") if finding.option in ignore else finding
         for finding in findings
@@ -258,9 +256,7 @@ def _with_source_mtime(entry: Entry, mtimes: Mapping[str, int]) -> Entry:
 # --------------------------------------------------------------------- parts
 
 
-def _part(
-    environment: Environment, record: Record, entries: list[Entry], left_out: frozenset[str], latest: int
-) -> Part:
+def _part(environment: Environment, record: Record, entries: list[Entry], left_out: frozenset[str]) -> Part:
     gone = {claim.path for claim in record.claims} & (left_out | environment.excluded_before)
     return Part(
         dist=record.dist,

@@ -13,7 +13,8 @@ import re
 _SHEBANG = re.compile(rb"#! *(/[^\n]*?/bin/python[0-9.]*)((?:[ \t][^\n]*)?)\n")
 # what installers write when the path is too long or holds a space
 _EXEC = re.compile(
-    rb"#!/bin/sh\n'''exec' (\"?)(/[^\n\"]*?/bin/[^/\n\" ]+)\1((?: [^\n\"]*?)?) \"\$0\" \"\$@\"(?: #'''|\n' ''')\n"
+    rb"#!/bin/sh\n'''exec' (\"?)(/[^\n\"]*?/bin/[^/\n\" ]+)\1((?: [^\n\"]*?)?)"
+    rb" \"\$0\" \"\$@\"(?: #'''|\n' ''')\n"
 )
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 

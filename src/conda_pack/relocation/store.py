@@ -212,7 +212,7 @@ def _with_source_mtime(entry: Entry, data: bytes) -> bytes:
 
     Only where the bytecode is valid for the source as installed.
     """
-    header = struct.unpack_from("<4xIII", data) if len(data) >= 16 else (1, 0, 0)  # noqa: PLR2004
+    header = struct.unpack_from("<4xIII", data) if len(data) >= 16 else (1, 0, 0)
     if entry.source is None or header != (0, entry.source.mtime & 0xFFFFFFFF, entry.source.size):
         return data
     return data[:8] + struct.pack("<I", entry.source_mtime & 0xFFFFFFFF) + data[12:]

@@ -45,11 +45,11 @@ class UnpackError(Exception):
         self.exit_code = exit_code
 
 
-class Mismatch(Exception):  # noqa: N818
+class Mismatch(Exception):
     """The file does not hold what the record says it holds."""
 
 
-class TooLong(Exception):  # noqa: N818
+class TooLong(Exception):
     """The new prefix needs more room than the file has."""
 
 
@@ -192,8 +192,8 @@ def update_conda_meta(document: Dict[str, Any], entries: Iterable[Entry], instal
 
 def dump_json(document: Dict[str, Any], layout: Dict[str, Any]) -> bytes:
     """JSON text as bytes, laid out as its first writer did: conda and rattler differ."""
-    text = json.dumps(document, indent=layout["indent"], ensure_ascii=layout["ascii"])
-    return (text + layout["end"]).encode()
+    text = json.dumps(document, indent=layout["indent"], ensure_ascii=layout["ascii"]) + str(layout["end"])
+    return text.encode()
 
 
 # -------------------------------------------------------------------- script
@@ -213,8 +213,7 @@ class Environment:
     def _read_json(self, relative: str) -> Dict[str, Any]:
         try:
             with open(self.path(relative), encoding="utf-8") as file:
-                document = json.load(file)  # type: Dict[str, Any]
-                return document
+                return dict(json.load(file))
         except (OSError, ValueError) as error:
             message = "{} cannot be read ({}): unpack the archive again.".format(self.path(relative), error)
             raise UnpackError(message, 10) from None

@@ -16,7 +16,7 @@ from conda_pack.model import INDEX_PATH, PACK_FOLDER, Blob, Note, Part, Plan, Re
 from conda_pack.progress import Reporter
 from conda_pack.segments.codecs import Codec, Compressed
 from conda_pack.segments.conda_meta import stored_document
-from conda_pack.segments.reading import SEGMENT_SIZE, FileReader, Piece
+from conda_pack.segments.reading import SEGMENT_SIZE, FileReader, Piece, Task
 from conda_pack.segments.schema import (
     FORMAT,
     Content,

@@ -18,6 +18,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+#: isal's stubs take this class for an instance
+DEFLATE_ERROR: type[Exception] = vars(isal_zlib)["IsalError"]
 #: Readers with little memory refuse larger windows (RFC 9659): 8 MiB.
 LARGEST_WINDOW_LOG = 23
 
@@ -96,7 +98,7 @@ class Deflate:
         decompressor = isal_zlib.decompressobj(-15)
         try:
             plain = decompressor.decompress(data, size + 1)
-        except isal_zlib.error as error:
+        except DEFLATE_ERROR as error:
             raise DamagedArchive(f"The archive is damaged: {error}.") from error
         return _exactly(plain, size)
 
@@ -110,7 +112,7 @@ class Zstd:
     def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
         data = b"".join(buffers)
         parameter = zstd.CompressionParameter
-        bounds = {
+        bounds: dict[int, int] = {
             parameter.compression_level: level,
             parameter.checksum_flag: 1,
             parameter.content_size_flag: 1,
@@ -122,7 +124,7 @@ class Zstd:
         try:
             if zstd.get_frame_info(data).decompressed_size != size:
                 raise DamagedArchive("The archive is damaged: a segment is not as long as the index says.")
-            options = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
+            options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
             decompressor = zstd.ZstdDecompressor(options=options)
             return _exactly(decompressor.decompress(data, size + 1), size)
         except zstd.ZstdError as error:

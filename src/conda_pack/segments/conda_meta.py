@@ -1,4 +1,4 @@
-"""A package's conda-meta file as the archive holds it: nothing of the source machine, true of what it ships."""
+"""A package's conda-meta file in the archive: true of what is stored, silent on the source machine."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def stored_document(record: Record, files: Sequence[FileEntry]) -> bytes:
     if document.get("link"):
         document["link"] = _LINK
     return with_hashes(
-        document, files, {file.path: (file.sha256, file.size) for file in files}, record.layout
+        document, files, {file.path: (file.sha256 or "", file.size) for file in files}, record.layout
     )
 
 
 def with_hashes(
     document: Mapping[str, Any],
     files: Sequence[FileEntry],
-    installed: Mapping[str, tuple[str | None, int]],
+    installed: Mapping[str, tuple[str, int]],
     layout: JsonLayout,
 ) -> bytes:
     """A conda-meta document in its layout, with what is true of the ``installed`` files."""
@@ -46,7 +46,7 @@ def with_hashes(
             assert file.conda_meta is not None
             paths[file.conda_meta.index] = dict(paths[file.conda_meta.index])
         document = {**document, "paths_data": {**paths_data, "paths": paths}}
-        update_conda_meta(document, [msgspec.to_builtins(file) for file in touched], installed)
+        update_conda_meta(document, [msgspec.to_builtins(file) for file in touched], dict(installed))
     return dump(document, layout)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from conda_pack.segments.tar import Member, header, padding
 from conda_pack.errors import FileChanged, PrefixTooLong
 from conda_pack.model import Entry, Form, Note, Part, Plan, Stored
 from conda_pack.relocation.store import Relocator
 from conda_pack.runtime.conda_unpack import TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.schema import CondaMetaFields, FileEntry
+from conda_pack.segments.tar import Member, header, padding
 
 #: A segment ends at the first member after this many bytes. zstd -3 looks 2 MiB back and deflate
 #: 32 KiB, so longer ones compress no better; a worker holds a few of them.
@@ -106,8 +106,8 @@ class FileReader:
             if stored.fields.get("optional"):
                 return Stored(stored.data, stored.sha256, {}, "left")
             raise PrefixTooLong(
-                f"The destination {self.plan.dest_prefix} is longer than the {len(fields['prefix_placeholder'])} "
-                f"bytes that {entry.path} has room for. Choose a shorter one."
+                f"The destination {self.plan.dest_prefix} is longer than the "
+                f"{len(fields['prefix_placeholder'])} bytes that {entry.path} has room for. Choose a shorter."
             ) from None
         fixed = b"".join(splice(pristine, edits))
         return Stored(fixed, hashlib.sha256(fixed).hexdigest(), {}, stored.note)
@@ -269,7 +269,7 @@ class _LargeFile:
     def _begin(self) -> None:
         """Decide whether the stored bytes are the file's own: then no more than a stretch is held."""
         entry, reader = self._entry, self._reader
-        status = os.stat(reader.path(entry.path))
+        status = self._status()
         self._mtime = status.st_mtime_ns
         if status.st_size != entry.size:
             raise changed(reader.path(entry.path))
@@ -281,6 +281,13 @@ class _LargeFile:
         with self._turn:
             self._begun = True
             self._turn.notify_all()
+
+    def _status(self) -> os.stat_result:
+        path = self._reader.path(self._entry.path)
+        try:
+            return os.stat(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
 
     def _holds_prefix(self) -> bool:
         overlap = max(len(prefix) for prefix in self._reader.relocator.prefixes)
@@ -316,9 +323,8 @@ class _LargeFile:
 
     def _end(self) -> tuple[FileEntry, Note, bytes]:
         entry, stored = self._entry, self._stored
-        path = self._reader.path(entry.path)
-        if os.stat(path).st_mtime_ns != self._mtime:
-            raise changed(path)
+        if self._status().st_mtime_ns != self._mtime:
+            raise changed(self._reader.path(entry.path))
         if stored is not None:
             return (
                 self._reader.file_entry(self._part, entry, stored),

@@ -144,12 +144,14 @@ def encode(value: PackRecord | Index) -> bytes:
 
 def decode_index(data: bytes) -> Index:
     """The index; raises DamagedArchive."""
-    return _decode(data, Index, "index")
+    index: Index = _decode(data, Index, "index")
+    return index
 
 
 def decode_record(data: bytes, name: str) -> PackRecord:
     """A pack record; raises DamagedArchive."""
-    return _decode(data, PackRecord, name)
+    record: PackRecord = _decode(data, PackRecord, name)
+    return record
 
 
 def _decode(data: bytes, kind: type[Any], name: str) -> Any:

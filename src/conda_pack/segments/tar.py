@@ -143,7 +143,7 @@ def members(source: Source | BinaryIO, whole: bool = False) -> Iterator[Member]:
             else:
                 extended = records
             block = source.read(BLOCK)
-            if not block.strip(b"\0") and len(block) == BLOCK:
+            if not block.strip(b"\0") and len(block) == (BLOCK if block or whole else 0):
                 if extended:
                     raise DamagedArchive("The archive ends within a member.")
                 return
@@ -158,10 +158,15 @@ def _member(block: bytes, flag: bytes, size: int, extended: dict[bytes, bytes]) 
     try:
         name = extended.get(b"path", block[:100].rstrip(b"\0")).decode()
         target = extended.get(b"linkpath", block[157:257].rstrip(b"\0")).decode()
-        size = int(extended.get(b"size", b"%d" % size))
+        size = int(_digits(extended.get(b"size", b"%d" % size)))
     except ValueError as error:
         raise DamagedArchive(f"The archive has a member whose header makes no sense: {error}.") from error
-    return Member(name, kind, _number(block, 100, 8) & 0o777, size, _number(block, 136, 12), target)
+    mode = _number(block, 100, 8)
+    if mode > 0o777:
+        raise UnsafeArchive(
+            f"The archive holds {name!r} with the mode {mode:o}: conda-pack sets no such bits."
+        )
+    return Member(name, kind, mode, size, _number(block, 136, 12), target)
 
 
 def _checked(block: bytes) -> bytes:
@@ -174,19 +179,16 @@ def _checked(block: bytes) -> bytes:
 
 def _number(block: bytes, start: int, length: int) -> int:
     digits = block[start : start + length].strip(b"\0 ")
-    try:
-        return int(digits or b"0", 8)
-    except ValueError:
-        raise DamagedArchive(
-            "The archive is damaged: a tar header holds no number where one belongs."
-        ) from None
+    if digits.strip(b"01234567"):  # int() would take a sign and underscores too
+        raise DamagedArchive("The archive is damaged: a tar header holds no number where one belongs.")
+    return int(digits or b"0", 8)
 
 
 def _records(data: bytes) -> dict[bytes, bytes]:
     records = {}
     while data:
         try:
-            length = int(data.split(b" ", 1)[0])
+            length = int(_digits(data.split(b" ", 1)[0]))
             key, value = data[:length].split(b" ", 1)[1].split(b"=", 1)
         except (ValueError, IndexError):
             raise DamagedArchive("The archive is damaged: an extended header makes no sense.") from None
@@ -195,3 +197,10 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         records[key] = value[:-1]
         data = data[length:]
     return records
+
+
+def _digits(text: bytes) -> bytes:
+    """Plain decimal digits, as the standard has them; ValueError for anything else that int() takes."""
+    if not text.isdigit():
+        raise ValueError(f"{text[:20]!r} is no number")
+    return text

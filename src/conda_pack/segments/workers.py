@@ -35,5 +35,5 @@ def ordered(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], T]], ahead: i
         while pending:
             yield pending.popleft().result()
     finally:
-        for future in pending:
+        for future in reversed(pending):  # a task may wait for an earlier one, never for a later one
             future.cancel()

@@ -377,9 +377,11 @@ class TestFileFailures:
     def test_disk_full_at_the_end(self, small_disk: Path) -> None:
         """What only the last flush finds out counts as well."""
         (small_disk / "filler").write_bytes(b"x" * 245_760)
-        with pytest.raises(WriteFailed, match="the disk is full"):
-            with AtomicFile(str(small_disk / "out"), force=False) as out:
-                out.file.write(b"x" * 100_000)  # less than the buffer
+        with (
+            pytest.raises(WriteFailed, match="the disk is full"),
+            AtomicFile(str(small_disk / "out"), force=False) as out,
+        ):
+            out.file.write(b"x" * 100_000)  # less than the buffer
         assert names(small_disk) == ["filler"]
 
     def test_disk_full_at_the_start(self, tmp_path: Path) -> None:
@@ -387,9 +389,11 @@ class TestFileFailures:
         place = tmp_path / "tiny"
         place.mkdir()
         with mounted("-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", str(place)):
-            with pytest.raises(WriteFailed, match="the disk is full"):
-                with AtomicFile(str(place / "out"), force=False):
-                    pass
+            with (
+                pytest.raises(WriteFailed, match="the disk is full"),
+                AtomicFile(str(place / "out"), force=False),
+            ):
+                pass
             assert names(place) == []
 
     def test_size_limit(self, tmp_path: Path) -> None:
@@ -397,9 +401,11 @@ class TestFileFailures:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
         try:
-            with pytest.raises(WriteFailed) as caught:
-                with AtomicFile(str(tmp_path / "out"), force=False) as out:
-                    out.file.write(b"x" * 1_000_000)
+            with (
+                pytest.raises(WriteFailed) as caught,
+                AtomicFile(str(tmp_path / "out"), force=False) as out,
+            ):
+                out.file.write(b"x" * 1_000_000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert str(caught.value) == (
@@ -412,18 +418,23 @@ class TestFileFailures:
         """A disk mounted read-only is said to be one."""
         place = tmp_path / "ro"
         place.mkdir()
-        with mounted("-t", "tmpfs", "-o", "ro", "tmpfs", str(place)):
-            with pytest.raises(WriteFailed, match="that disk is mounted read-only"):
-                with AtomicFile(str(place / "out"), force=False):
-                    pass
+        with (
+            mounted("-t", "tmpfs", "-o", "ro", "tmpfs", str(place)),
+            pytest.raises(WriteFailed, match="that disk is mounted read-only"),
+            AtomicFile(str(place / "out"), force=False),
+        ):
+            pass
 
     @pytest.mark.parametrize("force", [False, True])
     def test_no_permission(self, open_folder: Path, force: bool) -> None:
         """A folder of somebody else's is refused with a sentence."""
         open_folder.chmod(0o555)
-        with as_nobody(), pytest.raises(WriteFailed) as caught:
-            with AtomicFile(str(open_folder / "out"), force=force):
-                pass
+        with (
+            as_nobody(),
+            pytest.raises(WriteFailed) as caught,
+            AtomicFile(str(open_folder / "out"), force=force),
+        ):
+            pass
         assert str(caught.value) == (
             f"Could not write {open_folder}/out: you have no permission to write there. "
             "To go on, choose another folder."
@@ -436,9 +447,11 @@ class TestFileFailures:
             raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
         monkeypatch.setattr(os, "replace", refuse)
-        with pytest.raises(WriteFailed, match="your quota on that disk is used up"):
-            with AtomicFile(str(tmp_path / "out"), force=True) as out:
-                out.file.write(b"content")
+        with (
+            pytest.raises(WriteFailed, match="your quota on that disk is used up"),
+            AtomicFile(str(tmp_path / "out"), force=True) as out,
+        ):
+            out.file.write(b"content")
         assert names(tmp_path) == []
 
 
@@ -634,9 +647,12 @@ class TestFolder:
     def test_parent_is_not_writable(self, open_folder: Path) -> None:
         """Without leave to write the parent a new folder is refused."""
         open_folder.chmod(0o555)
-        with as_nobody(), pytest.raises(WriteFailed, match="you have no permission to write there"):
-            with AtomicFolder(str(open_folder / "env")):
-                pass
+        with (
+            as_nobody(),
+            pytest.raises(WriteFailed, match="you have no permission to write there"),
+            AtomicFolder(str(open_folder / "env")),
+        ):
+            pass
 
 
 @pytest.fixture(params=["mount", "bind mount", "current folder", "parent not writable", "lost+found"])
@@ -794,9 +810,11 @@ class TestRenameRefused:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         monkeypatch.setattr(os, "rename", refuse)
-        with pytest.raises(WriteFailed, match="the disk reported an error"):
-            with AtomicFolder(str(tmp_path / "env")) as folder:
-                build(folder)
+        with (
+            pytest.raises(WriteFailed, match="the disk reported an error"),
+            AtomicFolder(str(tmp_path / "env")) as folder,
+        ):
+            build(folder)
         assert names(tmp_path) == []
 
 

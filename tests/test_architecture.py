@@ -1,0 +1,122 @@
+"""The way of the data, kept: which part may import which.
+
+    environment → plan → segments → archives       (api and pipeline join them, cli calls api)
+
+``relocation`` and ``runtime`` hold the rules that segments (into the archive)
+and archives (out of it) apply.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "conda_pack"
+
+#: Each part and the parts that it may import besides itself.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "model": set(),
+    "progress": set(),
+    "runtime": {"model"},
+    "relocation": {"model", "runtime"},
+    "environment": {"errors", "model"},
+    "plan": {"errors", "model"},
+    "segments": {"errors", "model", "progress", "relocation", "runtime"},
+    "archives": {"errors", "model", "progress", "runtime", "segments"},
+    "pipeline": {"model", "progress", "runtime", "relocation", "segments", "archives"},
+    "api": {
+        *("errors", "model", "progress", "runtime"),
+        *("environment", "plan", "segments", "archives", "pipeline"),
+        "cli",  # only the reporter, and only when the caller asks for progress
+    },
+    "cli": {"api", "archives", "errors", "progress", "conda_pack"},
+    "conda_pack": {"api", "errors"},
+    "__main__": {"cli"},
+}
+
+
+def _modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _part(module: Path) -> str:
+    relative = module.relative_to(PACKAGE)
+    name = relative.parts[0].removesuffix(".py")
+    return "conda_pack" if name == "__init__" else name
+
+
+def _imports(module: Path) -> Iterator[str]:
+    """Every module that is imported, wherever in the file."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative imports hide where the data goes"
+            if node.module == "conda_pack":
+                parts = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
+                names = [alias.name for alias in node.names]
+                yield from (f"conda_pack.{name}" if name in parts else "conda_pack" for name in names)
+            else:
+                yield node.module or ""
+
+
+def _own_parts(module: Path) -> set[str]:
+    parts = set()
+    for name in _imports(module):
+        if name.split(".")[0] == "conda_pack":
+            parts.add(name.split(".")[1] if "." in name else "conda_pack")
+    return parts
+
+
+@pytest.mark.parametrize("module", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_way_of_the_data(module: Path) -> None:
+    """A module imports its own part and those that its part may know."""
+    part = _part(module)
+    assert _own_parts(module) - {part} - ALLOWED[part] == set()
+
+
+def test_every_part_has_its_rule() -> None:
+    """A new folder or module at the top needs a line in the table above."""
+    assert {_part(module) for module in _modules()} == set(ALLOWED)
+
+
+def test_the_shipped_module_needs_the_standard_library_alone() -> None:
+    """bin/conda-unpack runs where nothing is installed."""
+    shipped = PACKAGE / "runtime" / "conda_unpack.py"
+    outside = {name.split(".")[0] for name in _imports(shipped)} - set(sys.stdlib_module_names)
+    assert outside == set()
+
+
+@pytest.mark.parametrize("module", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_platform_is_a_value(module: Path) -> None:
+    """Nothing asks which system it runs on: rules of other platforms are tested on this one."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    asked = [
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    assert {"sys.platform", "os.name", "platform.system"} & set(asked) == set()
+
+
+@pytest.mark.parametrize("module", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_command_line_prints(module: Path) -> None:
+    """Everything below the command line tells through a reporter, an exception or a result."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    calls = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "print" not in calls or _part(module) == "cli"
+
+
+@pytest.mark.parametrize("module", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_are_small(module: Path) -> None:
+    """A module of more than 400 lines hides another."""
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= 400
