@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "cli",  # only the reporter, and only when the caller asks for progress
     },
     "cli": {"api", "archives", "errors", "progress", "conda_pack"},
-    "conda_pack": {"api", "errors"},
+    "conda_pack": {"api", "errors", "runtime"},
     "__main__": {"cli"},
 }
 

@@ -2,6 +2,6 @@
 
 from conda_pack.api import CondaEnv, File, pack, unpack
 from conda_pack.errors import CondaPackException
+from conda_pack.runtime.conda_unpack import VERSION as __version__
 
-__version__ = "1.0.0.dev0"
 __all__ = ["CondaEnv", "CondaPackException", "File", "__version__", "pack", "unpack"]

@@ -159,7 +159,7 @@ class CondaEnv:
         """Write the archive and return its path. See ``conda_pack.pack`` for the arguments."""
         if (parcel_root, parcel_name, parcel_version, parcel_distro) != (None, None, None, None):
             raise UsageError(
-                "The parcel_* arguments are for parcels, a format that there is not. Leave them out."
+                "The parcel_* arguments are for parcels, which cannot be made. Leave them out."
             )
         kind = _format(output, format)
         path = os.path.abspath(output if output is not None else self.name + kind.suffix)

@@ -100,7 +100,7 @@ class AtomicFile:
         # Forced, the rename would put a plain file in the place of /dev/null or /dev/stdout.
         special = os.path.exists(self.path) and not os.path.isfile(self.path)
         if special or (self._folder == "/dev" and os.path.lexists(self.path)):
-            raise OutputExists(f"{self.path} is not an ordinary file: for standard output, use -o -.")
+            raise OutputExists(f"{self.path} is a device or a pipe: name an ordinary file.")
         if os.path.lexists(self.path) and not self._force:
             raise _exists(self.path)
 

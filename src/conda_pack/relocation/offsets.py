@@ -19,14 +19,13 @@ class SearchRule:
     terminated: bool  # a C string without its NUL at the end of the file is left alone
 
 
-#: conda 24.7 portability.py; rattler 0.28 link.rs; the mixed rules are older versions' of both.
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+#: conda 24.7 portability.py; rattler 0.28 link.rs; older versions of both know UTF-8 only.
 RULES: dict[str, SearchRule] = {
-    "conda": SearchRule("conda", ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"), True),
-    "rattler": SearchRule("rattler", ("utf-8",), False),
-    "conda-utf8": SearchRule("conda", ("utf-8",), True),
-    "rattler-all": SearchRule(
-        "rattler", ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"), False
-    ),
+    "conda": SearchRule("conda", _ENCODINGS, terminated=True),
+    "rattler": SearchRule("rattler", _ENCODINGS, terminated=False),
+    "conda-utf8": SearchRule("conda", ("utf-8",), terminated=True),
+    "rattler-utf8": SearchRule("rattler", ("utf-8",), terminated=False),
 }
 
 

@@ -26,6 +26,8 @@ Edit = Tuple[int, bytes, bytes]
 Entry = Dict[str, Any]
 Installed = Dict[str, Tuple[str, int]]
 
+VERSION = "1.0.0.dev0"
+
 INDEX = "conda-meta/conda-pack/index.json"
 STATE = "conda-meta/conda-pack/state.json"
 TEMPORARY = ".conda-unpack~"
@@ -33,8 +35,9 @@ TEMPORARY = ".conda-unpack~"
 # The first line of a script is cut by the kernel beyond this (binfmt_script
 # reads 128 bytes since Linux 2.0; 512 on macOS), so installers rewrite it.
 SHEBANG_LIMITS = {"linux": 127, "osx": 512}
-SHEBANG = re.compile(rb"(#! *)(/[^ \n\r\t]*)([^\n]*)(\n?)\Z")
-PYTHON = re.compile(rb"python(\d+(\.\d+)*)?\Z")
+SHEBANG = re.compile(rb"#! *(/(?:\\ |[^ \n\r\t])*)([^\n]*)\Z")
+PYTHON = re.compile(rb"python(\d+(\.\d+)?)?\Z")
+EXEC_SHEBANG = b"#!/bin/sh\n'''exec' \"%b\"%b \"$0\" \"$@\" #'''"  # a string to Python
 
 
 class UnpackError(Exception):
@@ -63,27 +66,61 @@ def render_shebang(line: bytes, placeholder: bytes, prefix: bytes, rule: str, li
     longer than ``limit`` or holds a space: conda 24.7 portability.py, rattler
     0.28 link.rs and entry_point.rs, distlib (pip) scripts.py.
     """
-    match = SHEBANG.match(line)
+    text = line[:-1] if line.endswith(b"\n") else line
+    newline = line[len(text) :]
+    if rule == "conda":
+        # it escapes spaces first, and only right behind the #! of a whole line
+        if newline:
+            text = text.replace(b"#!" + placeholder, b"#!" + prefix.replace(b" ", b"\\ "))
+        text = text.replace(placeholder, prefix)
+        if len(text) > limit or _has_escaped_folder(text):
+            text = _long_shebang(text, False)
+    elif rule == "rattler":
+        if b" " in prefix:  # then it leaves other lines alone, however long
+            text = _long_shebang(text, True) if placeholder in text else text
+            return text.replace(placeholder, prefix) + newline
+        text = text.replace(placeholder, prefix)
+        if len(text) > limit:
+            text = _long_shebang(text, True)
+    else:
+        text = _generated_shebang(text, placeholder, prefix, rule, limit)
+    return text + newline
+
+
+def _has_escaped_folder(text: bytes) -> bool:
+    match = SHEBANG.match(text)
+    return match is not None and b"\\ " in match.group(1).rpartition(b"/")[0]
+
+
+def _long_shebang(text: bytes, for_python: bool) -> bytes:
+    """What works in place of a first line that does not; ``for_python`` tells if Python keeps its path."""
+    match = SHEBANG.match(text)
     if match is None:
-        return line.replace(placeholder, prefix)
-    start, executable, options, newline = match.groups()
-    # rattler looks at the whole line, the others at the interpreter
-    spaced = b" " in prefix and placeholder in (line if rule == "rattler" else executable)
-    executable = executable.replace(placeholder, prefix)
-    options = options.replace(placeholder, prefix)
-    length = len(start) + len(executable) + len(options)
-    # conda counts the newline of an entry point's line, distlib of any line
-    counted = length + (1 if rule in ("conda-entry", "distlib") else 0)
-    if counted <= limit and not spaced:
-        return start + executable + options + newline
-    name = executable.rsplit(b"/", 1)[-1]
-    python = PYTHON.match(name)
-    if rule == "distlib" and python:
+        return text
+    executable, options = match.groups()
+    name = executable.rpartition(b"/")[2]
+    if for_python and PYTHON.match(name):
+        return EXEC_SHEBANG % (executable, options)
+    return b"#!/usr/bin/env " + name + options
+
+
+def _generated_shebang(text: bytes, placeholder: bytes, prefix: bytes, rule: str, limit: int) -> bytes:
+    """Of scripts that no package has: conda makes those of entry points, pip (distlib) its own."""
+    new = text.replace(placeholder, prefix)
+    match = SHEBANG.match(text)
+    if match is None:
+        return new
+    executable, options = (group.replace(placeholder, prefix) for group in match.groups())
+    # both count the newline, and conda characters
+    length = (len(os.fsdecode(new)) if rule == "conda-entry" else len(new)) + 1
+    if length <= limit and b" " not in executable:
+        return new
+    if rule == "distlib" and PYTHON.match(executable.rpartition(b"/")[2]):
         quoted = b'"' + executable + b'"' if b" " in executable else executable
-        return b"#!/bin/sh\n'''exec' " + quoted + options + b" \"$0\" \"$@\"\n' '''" + newline
-    if rule == "conda-entry" or (rule == "rattler" and python):
-        return b"#!/bin/sh\n'''exec' \"" + executable + b'"' + options + b' "$0" "$@" #\'\'\'' + newline
-    return b"#!/usr/bin/env " + name + options + newline
+        return b"#!/bin/sh\n'''exec' " + quoted + options + b" \"$0\" \"$@\"\n' '''"
+    if rule == "conda-entry":
+        return EXEC_SHEBANG % (executable, options)
+    return b"#!/usr/bin/env " + executable.rpartition(b"/")[2] + options
 
 
 def target_edits(entry: Entry, prefix: bytes, limit: int) -> List[Edit]:
@@ -350,6 +387,7 @@ def main(script: str, arguments: Optional[Sequence[str]] = None) -> int:
         "Run it once after extracting the archive, and again whenever the environment was moved.",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     quiet = parser.parse_args(arguments).quiet
 
     def tell(message: str) -> None:

@@ -164,7 +164,7 @@ def _member(block: bytes, flag: bytes, size: int, extended: dict[bytes, bytes]) 
     mode = _number(block, 100, 8)
     if mode > 0o777:
         raise UnsafeArchive(
-            f"The archive holds {name!r} with the mode {mode:o}: conda-pack sets no such bits."
+            f"The archive holds {name!r} with the mode {mode:o}, which it must not have."
         )
     return Member(name, kind, mode, size, _number(block, 136, 12), target)
 

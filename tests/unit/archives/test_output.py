@@ -222,7 +222,7 @@ class TestFileRefusals:
         try:
             path = path.format(writer)
             assert refusal(OutputExists, lambda: AtomicFile(path, force=force)) == (
-                f"{path} is not an ordinary file: for standard output, use -o -."
+                f"{path} is a device or a pipe: name an ordinary file."
             )
         finally:
             os.close(reader)
