@@ -2,6 +2,7 @@
 
 from conda_pack.api import CondaEnv, File, pack, unpack
 from conda_pack.errors import CondaPackException
-from conda_pack.runtime.conda_unpack import VERSION as __version__
+from conda_pack.runtime.conda_unpack import VERSION
 
+__version__ = VERSION
 __all__ = ["CondaEnv", "CondaPackException", "File", "__version__", "pack", "unpack"]

@@ -158,9 +158,7 @@ class CondaEnv:
     ) -> str:
         """Write the archive and return its path. See ``conda_pack.pack`` for the arguments."""
         if (parcel_root, parcel_name, parcel_version, parcel_distro) != (None, None, None, None):
-            raise UsageError(
-                "The parcel_* arguments are for parcels, which cannot be made. Leave them out."
-            )
+            raise UsageError("The parcel_* arguments are for parcels, which cannot be made. Leave them out.")
         kind = _format(output, format)
         path = os.path.abspath(output if output is not None else self.name + kind.suffix)
         environment = _without(self._environment, path)

@@ -18,7 +18,7 @@ from conda_pack.archives.writing import Folder
 from conda_pack.model import Finding, Note, Plan, Severity
 from conda_pack.progress import Reporter
 from conda_pack.relocation.store import Relocator
-from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS
+from conda_pack.runtime.conda_unpack import shebang_limit
 from conda_pack.segments.assemble import Assembler
 from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import Index, PackageItem, SegmentItem, UnmanagedItem
@@ -91,7 +91,7 @@ def unpack_file(source: ArchiveFile, dest: str, threads: int, reporter: Reporter
     prefix = _relocated_to(source.index, dest, reporter)
     items: list[PackageItem | UnmanagedItem] = [*content.packages, content.unmanaged]
     inventory = take_inventory(content, [source.record(item) for item in items])
-    limit = SHEBANG_LIMITS.get(content.platform.split("-")[0], 127)
+    limit = shebang_limit(content.platform)
     with AtomicFolder(dest) as folder, ThreadPoolExecutor(threads) as pool:
         reporter.start("unpacking", sum(item.size for item in source.index.segments))
         try:

@@ -14,20 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from conda_pack import api
 from conda_pack.archives.container import CONTAINERS
 from conda_pack.archives.formats import by_suffix
 from conda_pack.archives.reader import ArchiveFile
-from conda_pack.model import INDEX_PATH, PACK_FOLDER
+from conda_pack.model import INDEX_PATH, PACK_FOLDER, Kind
 from conda_pack.segments.assemble import FOOTER, FOOTER_WIDTH
 from conda_pack.segments.schema import (
     Content,
     FileEntry,
     Index,
+    PackageItem,
     PackRecord,
     SegmentItem,
+    UnmanagedItem,
     encode,
     identity,
 )
@@ -127,6 +130,7 @@ def write_environment(
         "build": "0",
         "depends": [],
         "files": sorted(files),
+        "link": {"source": "", "type": 1},
         "name": name,
         "paths_data": {"paths": entries, "paths_version": 1},
         "subdir": subdir,
@@ -270,10 +274,10 @@ def mtimes(prefix: Path) -> dict[str, int]:
     }
 
 
-def stored_links(index: Index, archive: Path) -> list[FileEntry]:
+def stored_entries(index: Index, archive: Path) -> list[FileEntry]:
     """Every entry of every record of an archive."""
     with ArchiveFile(str(archive)) as opened:
-        items = [*index.content.packages, index.content.unmanaged]
+        items: list[PackageItem | UnmanagedItem] = [*index.content.packages, index.content.unmanaged]
         return [entry for item in items for entry in opened.record(item).files]
 
 
@@ -311,12 +315,14 @@ class Forgery:
     arcroot: str = ""
     swap_records: dict[str, bytes] = field(default_factory=dict)
     """Bytes to ship in the place of a record, its digest staying that of ``records``."""
+    lies: dict[int, dict[str, object]] = field(default_factory=dict)
+    """Fields of the segment table to state otherwise, by the segment's number."""
 
     @classmethod
     def of(cls, archive: Path) -> Forgery:
         with ArchiveFile(str(archive)) as opened:
             index = opened.index
-            items = [*index.content.packages, index.content.unmanaged]
+            items: list[PackageItem | UnmanagedItem] = [*index.content.packages, index.content.unmanaged]
             records = {item.record: opened.record(item) for item in items}
             segments = [(item, opened.segment(item)) for item in index.segments]
         return cls(index.content, records, segments, index.arcroot)
@@ -355,11 +361,9 @@ class Forgery:
 
     def member_of(self, path: str, name: str | None = None) -> Member:
         entry = self.entry(path)
-        for mtime in (1_700_000_000, *range(0)):
-            kind = entry.type
-            mode = entry.mode
-            return Member(name or path, kind, mode, entry.size, mtime, entry.target or "")
-        raise AssertionError
+        return Member(
+            name or path, _kind(entry.type), entry.mode, entry.size, 1_700_000_000, entry.target or ""
+        )
 
     def add(self, entry: FileEntry, data: bytes = b"", member: Member | None = None) -> None:
         """One more file of the user's, after the others."""
@@ -367,7 +371,8 @@ class Forgery:
             entry.sha256, entry.size = hashlib.sha256(data).hexdigest(), len(data)
         self.unmanaged.files.append(entry)
         self.add_member(
-            member or Member(entry.path, entry.type, entry.mode, entry.size, 1, entry.target or ""), data
+            member or Member(entry.path, _kind(entry.type), entry.mode, entry.size, 1, entry.target or ""),
+            data,
         )
 
     def add_member(self, member: Member, data: bytes = b"") -> None:
@@ -384,7 +389,7 @@ class Forgery:
         kind = by_suffix(str(path))
         container = CONTAINERS[kind.codec_name]()
         out = bytearray(container.begin())
-        items = []
+        items: list[SegmentItem] = []
         for package in self.content.packages:
             package.record_sha256 = hashlib.sha256(encode(self.records[package.record])).hexdigest()
         unmanaged = self.content.unmanaged
@@ -413,6 +418,8 @@ class Forgery:
             )
             out += compressed.data
             container.add(compressed)
+        for number, lie in self.lies.items():
+            items[number] = msgspec.structs.replace(items[number], **lie)
         index = Index(1, identity(self.content), self.arcroot, self.content, items)
         compressed = kind.codec.compress([self._blob(INDEX_PATH, encode(index))], 1)
         digest = hashlib.sha256(compressed.data).hexdigest()
@@ -430,6 +437,11 @@ class Forgery:
     def _blob(self, path: str, data: bytes) -> bytes:
         member = Member(self._name(path), "file", 0o644, len(data), 1_700_000_000)
         return header(member) + data + padding(len(data))
+
+
+def _kind(name: str) -> Kind:
+    assert name in ("file", "link", "directory")
+    return name  # type: ignore[return-value]
 
 
 def checksummed(block: bytes) -> bytes:

@@ -17,6 +17,10 @@ from conda_pack.segments.schema import Content, FileEntry, PackRecord, relocatio
 _KINDS = ("file", "link", "directory")
 _FILE_MODES = ("text", "binary")
 _FIELDS = {"sha256", "sha256_in_prefix", "size_in_bytes"}
+#: No system has longer ones (Linux's PATH_MAX), and each of their folders costs memory.
+_LONGEST_PATH = 4096
+_LARGEST_FILE = 1 << 62
+_DEEPEST_INDENT = 64
 STATE_PATH = f"{PACK_FOLDER}/state.json"
 
 
@@ -67,20 +71,37 @@ def take_inventory(content: Content, records: Iterable[PackRecord]) -> Inventory
     for path in folders:
         if path in files and files[path].type != "directory":
             raise UnsafeArchive(f"The archive holds files under {path}, which is none of its folders.")
-    return Inventory(files, records, frozenset(carriers), tuple(sorted(folders)))
+    inventory = Inventory(files, records, frozenset(carriers), tuple(sorted(folders)))
+    for path, record in inventory.conda_meta.items():
+        _check_conda_meta(files.get(path), record)
+    return inventory
 
 
 def check_path(path: str) -> None:
     """Refuse a path that is not plainly below the destination."""
     parts = path.split("/")
+    if len(path) > _LONGEST_PATH:
+        raise UnsafeArchive(f"The archive holds a path of {len(path)} characters: {path[:60]}…")
     if not path or any(part in ("", ".", "..") for part in parts) or "\0" in path:
         raise UnsafeArchive(f"The archive holds the path {path!r}, which leaves the destination.")
+
+
+def _check_conda_meta(entry: FileEntry | None, record: PackRecord) -> None:
+    layout = record.json_layout
+    if (
+        entry is None
+        or entry.type != "file"
+        or entry.offsets is not None
+        or layout is None
+        or not 0 <= layout.indent <= _DEEPEST_INDENT
+    ):
+        raise UnsafeArchive(f"The archive's record of {record.dist} makes no sense.")
 
 
 def _check_entry(entry: FileEntry) -> None:
     sound = (
         entry.type in _KINDS
-        and (entry.size >= 0 if entry.type == "file" else entry.size == 0)
+        and (0 <= entry.size < _LARGEST_FILE if entry.type == "file" else entry.size == 0)
         and 0 <= entry.mode <= 0o777
         and (entry.type == "link") == (entry.target is not None)
         and (entry.type == "file") == (entry.sha256 is not None)

@@ -41,7 +41,7 @@ _REASONS = {
     errno.EPERM: ("you have no permission to write there", "choose another folder"),
 }
 # Errors that no reading can cause.
-_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.ENAMETOOLONG)
 
 
 @contextmanager

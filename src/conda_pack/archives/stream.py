@@ -26,7 +26,7 @@ from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH, PACK_FOLDER
 from conda_pack.progress import Reporter
-from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS
+from conda_pack.runtime.conda_unpack import shebang_limit
 from conda_pack.segments.assemble import OPENING
 from conda_pack.segments.codecs import DEFLATE_ERROR
 from conda_pack.segments.schema import Index, PackageItem, PackRecord, UnmanagedItem, decode_index
@@ -191,8 +191,7 @@ class StreamExtraction:
         prefix = self._prefix if content.prefix is None else None
         installed, documents = {}, {}
         if prefix is not None:
-            limit = SHEBANG_LIMITS.get(content.platform.split("-")[0], 127)
-            to = Relocated(prefix, limit)
+            to = Relocated(prefix, shebang_limit(content.platform))
             for entry in (entry for record in records for entry in record.files if entry.offsets is not None):
                 new, installed[entry.path] = relocated(entry, self._read(entry.path), to)
                 folder.replace(entry.path, new, entry.mode)

@@ -31,15 +31,17 @@ class Folder:
 
     def make_folder(self, relative: str) -> None:
         """A folder, its parents first."""
-        if not relative or relative in self._made:
-            return
-        self.make_folder(relative.rpartition("/")[0])
-        try:
-            os.mkdir(self.path(relative))
-        except FileExistsError:
-            if not os.path.isdir(self.path(relative)):
-                raise UnsafeArchive(f"The archive holds {relative} twice.") from None
-        self._made.add(relative)
+        missing = []
+        while relative and relative not in self._made:
+            missing.append(relative)
+            relative = relative.rpartition("/")[0]
+        for folder in reversed(missing):
+            try:
+                os.mkdir(self.path(folder))
+            except FileExistsError:
+                if not os.path.isdir(self.path(folder)):
+                    raise UnsafeArchive(f"The archive holds {folder} twice.") from None
+            self._made.add(folder)
 
     def write(self, relative: str, data: Any, mode: int, mtime: int | None) -> None:
         """A new file of ``data`` (bytes, or a list of them)."""

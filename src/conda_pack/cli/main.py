@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"conda-pack: error: {error.filename or 'the system'}: {error.strerror}.", file=sys.stderr)
+        return 1
 
 
 def _terminate(number: int, _: FrameType | None) -> NoReturn:

@@ -103,7 +103,7 @@ def _decode(text: bytes, source: str) -> tuple[_CondaMeta, dict[str, Any]]:
     try:
         document = msgspec.json.decode(text)
         return _convert(document), document
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptMetadata(
             f"{source} is no package record: {error}. Reinstall that package, or restore the file."
         ) from error

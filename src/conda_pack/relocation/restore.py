@@ -18,14 +18,14 @@ from conda_pack.relocation.offsets import RULES, find_offsets, occurrences
 from conda_pack.relocation.scripts import plain_shebang
 from conda_pack.runtime.conda_unpack import Mismatch, TooLong, splice, target_edits
 
-_ENV_SHEBANG = re.compile(rb"#!/usr/bin/env ([^ \n]+)([^\n]*\n)")
+_ENV_SHEBANG = re.compile(rb"#!/usr/bin/env ([^ \n]+[^\n]*\n?)")
 # Beyond these a search for the occurrences that the package had natively is not worth its time.
 _MOST_NATIVE = 10
 _LARGEST_NATIVE = 1 << 18
 
 RULE_ORDER = {
-    "conda": ("conda", "rattler", "conda-utf8", "rattler-all"),
-    "rattler": ("rattler", "conda", "conda-utf8", "rattler-all"),
+    "conda": ("conda", "conda-utf8", "rattler", "rattler-utf8"),
+    "rattler": ("rattler", "rattler-utf8", "conda", "conda-utf8"),
 }
 
 
@@ -87,9 +87,9 @@ def renders(pristine: bytes, fields: dict[str, Any], prefix: bytes, limit: int, 
 
 def _candidates(data: bytes, prefix: bytes, placeholder: str, mode: FileMode) -> Iterator[bytes]:
     if mode == "binary":
-        for name in ("rattler", "conda"):  # UTF-8 alone first: hardly any file has more
+        for name in ("conda-utf8", "conda"):  # UTF-8 alone first: hardly any file has more
             candidate = data
-            for encoding in RULES[name].encodings:
+            for encoding in reversed(RULES[name].encodings):
                 candidate = invert_binary(
                     candidate,
                     _encoded(prefix, encoding),
@@ -102,7 +102,7 @@ def _candidates(data: bytes, prefix: bytes, placeholder: str, mode: FileMode) ->
     for first, rest in _first_lines(data, prefix, marker):
         yield first + rest.replace(prefix, marker)
     wide = data
-    for encoding in RULES["conda"].encodings:
+    for encoding in reversed(RULES["conda"].encodings):
         wide = wide.replace(_encoded(prefix, encoding), placeholder.encode(encoding))
     yield wide
     if len(data) <= _LARGEST_NATIVE:
@@ -117,14 +117,19 @@ def _encoded(prefix: bytes, encoding: str) -> bytes:
 
 def _first_lines(data: bytes, prefix: bytes, marker: bytes) -> Iterator[tuple[bytes, bytes]]:
     """What the package's first line may have been, with the rest of the file."""
-    newline = data.find(b"\n") + 1
-    yield data[:newline].replace(prefix, marker), data[newline:]
-    plain = plain_shebang(data)
+    end = data.find(b"\n") + 1
+    yield data[:end].replace(prefix, marker), data[end:]
+    lines: list[bytes] = []
+    plain, through_env = plain_shebang(data), _ENV_SHEBANG.match(data)
     if plain is not None:
-        yield plain[0].replace(prefix, marker), data[plain[1] :]
-    through_env = _ENV_SHEBANG.match(data)
-    if through_env is not None:
-        yield b"#!" + marker + b"/bin/" + through_env[1] + through_env[2], data[through_env.end() :]
+        lines, end = [plain[0]], plain[1]
+    elif through_env is not None:
+        folders = (marker + b"/bin/", b"/bin/", b"/usr/bin/")
+        lines, end = [b"#!" + folder + through_env[1] for folder in folders], through_env.end()
+    for line in lines:
+        pristine = line.replace(prefix, marker)
+        yield pristine, data[end:]
+        yield b"#! " + pristine[2:], data[end:]
 
 
 def _some_replaced(data: bytes, prefix: bytes, marker: bytes) -> Iterator[bytes]:

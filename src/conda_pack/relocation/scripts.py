@@ -13,8 +13,7 @@ import re
 _SHEBANG = re.compile(rb"#! *(/[^\n]*?/bin/python[0-9.]*)((?:[ \t][^\n]*)?)\n")
 # what installers write when the path is too long or holds a space
 _EXEC = re.compile(
-    rb"#!/bin/sh\n'''exec' (\"?)(/[^\n\"]*?/bin/[^/\n\" ]+)\1((?: [^\n\"]*?)?)"
-    rb" \"\$0\" \"\$@\"(?: #'''|\n' ''')\n"
+    rb"#!/bin/sh\n'''exec' (\"?)(/[^\n\"]*?)\1((?:[ \t\r][^\n\"]*?)?) \"\$0\" \"\$@\"(?: #'''|\n' ''')(\n|\Z)"
 )
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
@@ -24,7 +23,7 @@ def plain_shebang(data: bytes) -> tuple[bytes, int] | None:
     match = _EXEC.match(data)
     if match is None:
         return None
-    return b"#!" + match[2] + match[3] + b"\n", match.end()
+    return b"#!" + match[2] + match[3] + match[4], match.end()
 
 
 def trampoline(path: str, pristine: bytes, placeholder: bytes, scripts_folder: str) -> bytes | None:

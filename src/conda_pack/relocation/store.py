@@ -14,7 +14,7 @@ from conda_pack.relocation.elf import relative_rpaths
 from conda_pack.relocation.offsets import RULES, find_offsets, shebang_length
 from conda_pack.relocation.restore import invert_binary, renders, restore, string_room
 from conda_pack.relocation.scripts import plain_shebang, trampoline
-from conda_pack.runtime.conda_unpack import SHEBANG_LIMITS, Mismatch, find_pristine, splice, stored_edits
+from conda_pack.runtime.conda_unpack import Mismatch, find_pristine, shebang_limit, splice, stored_edits
 
 #: Stands for the prefix in files whose package has no placeholder of its own; an error
 #: message that names it says what to do.
@@ -52,7 +52,7 @@ class Relocator:
     @property
     def limit(self) -> int:
         """Longest first line of a script, in bytes."""
-        return SHEBANG_LIMITS.get(self.platform.family, 127)
+        return shebang_limit(self.platform.subdir)
 
     def holds_prefix(self, data: bytes) -> bool:
         """Whether any name of the prefix occurs in ``data``."""
@@ -63,36 +63,32 @@ class Relocator:
 
         ``installer`` is the one that linked the entry's package.
         """
-        if entry.previous is not None:
-            stored = self._as_before(entry.previous, data)
-            if stored is not None:
-                return stored
-        if entry.form is Form.RESTORE:
-            return self._restored(entry, data, installer)
         if entry.form is Form.BYTECODE:
             return _stored(_with_source_mtime(entry, data))
-        digest = hashlib.sha256(data).hexdigest()
-        claim = entry.claim
-        note: Note = ""
-        if claim is not None and claim.sha256 is not None:
-            expected = {claim.sha256, claim.sha256_in_prefix, *entry.accepted}
-            note = "" if digest in expected else "modified"
+        if entry.previous is not None:
+            before = self._as_before(entry.previous, data)
+            if before is not None:
+                pristine, stored = before
+                return _noted(stored, _note(entry, _sha256(data), pristine))
+        if entry.form is Form.RESTORE:
+            return self._restored(entry, data, installer)
+        digest = _sha256(data)
+        note = _note(entry, digest)
         if entry.form is Form.AS_IS and not note:
             return Stored(data, digest)
-        if entry.form is Form.PATCHED and not note:
-            note = "unrestored"
         rule = {"conda": "conda-entry"}.get(installer, installer) if entry.form is Form.SCRIPT else "distlib"
         return self._searched(entry, data, rule, note)
 
-    def _as_before(self, previous: Mapping[str, Any], data: bytes) -> Stored | None:
-        """The form that the archive had which this environment was unpacked from."""
+    def _as_before(self, previous: Mapping[str, Any], data: bytes) -> tuple[bytes, Stored] | None:
+        """The pristine and the stored form in the archive which this environment was unpacked from."""
         entry = dict(previous)
         try:
             _, pristine = find_pristine(data, entry, [*self.prefixes, None], self.limit)
         except Mismatch:
             return None
         fields = {key: previous[key] for key in RELOCATION_FIELDS if key in previous}
-        return Stored(b"".join(splice(pristine, stored_edits(entry))), previous["sha256"], fields)
+        data = b"".join(splice(pristine, stored_edits(entry)))
+        return pristine, Stored(data, previous["sha256"], fields)
 
     def _restored(self, entry: Entry, data: bytes, installer: str) -> Stored:
         claim = entry.claim
@@ -102,12 +98,7 @@ class Relocator:
         )
         if found is not None:
             return self._with_trampoline(entry, *found)
-        digest = hashlib.sha256(data).hexdigest()
-        if digest in entry.accepted:
-            return self._searched(entry, data, installer, "")
-        return self._searched(
-            entry, data, installer, "unrestored" if digest == claim.sha256_in_prefix else "modified"
-        )
+        return self._searched(entry, data, installer, _note(entry, _sha256(data)))
 
     def _searched(self, entry: Entry, data: bytes, rule: str, note: Note) -> Stored:
         """Anybody's file: find what in it is the prefix."""
@@ -166,7 +157,7 @@ class Relocator:
         fields: dict[str, Any] = {
             "prefix_placeholder": placeholder,
             "file_mode": "binary",
-            **find_offsets(pristine, placeholder, "binary", RULES["rattler"]),
+            **find_offsets(pristine, placeholder, "binary", RULES["rattler-utf8"]),
             "optional": True,
         }
         if not fields["offsets"] or not renders(pristine, fields, prefix, self.limit, data):
@@ -185,8 +176,25 @@ class Relocator:
         return _stored(b"".join(splice(pristine, stored_edits(fields))), fields)
 
 
+def _note(entry: Entry, digest: str, pristine: bytes | None = None) -> Note:
+    """What conda-meta says of the installed bytes, by their ``digest``, and of the pristine ones if known."""
+    claim = entry.claim
+    if claim is None or claim.sha256 is None:
+        return ""
+    proved = entry.form is Form.RESTORE and pristine is not None and _sha256(pristine) == claim.sha256
+    if proved or digest in entry.accepted:
+        return ""
+    if entry.form in (Form.RESTORE, Form.PATCHED):
+        return "unrestored" if digest == claim.sha256_in_prefix else "modified"
+    return "" if digest in (claim.sha256, claim.sha256_in_prefix) else "modified"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _stored(data: bytes, fields: Mapping[str, Any] | None = None, note: Note = "") -> Stored:
-    return Stored(data, hashlib.sha256(data).hexdigest(), fields or {}, note)
+    return Stored(data, _sha256(data), fields or {}, note)
 
 
 def _noted(stored: Stored, note: Note) -> Stored:

@@ -59,6 +59,11 @@ class TooLong(Exception):
 # --------------------------------------------------------------------- rules
 
 
+def shebang_limit(subdir: str) -> int:
+    """The longest first line of a script, in bytes, on a platform such as linux-64."""
+    return SHEBANG_LIMITS.get(subdir.split("-", maxsplit=1)[0], 127)
+
+
 def render_shebang(line: bytes, placeholder: bytes, prefix: bytes, rule: str, limit: int) -> bytes:
     """The first line(s) that an installer writes for the package's first ``line``.
 
@@ -242,7 +247,7 @@ class Environment:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.content = self._read_json(INDEX)["content"]
-        self.limit = SHEBANG_LIMITS.get(self.content["platform"].split("-")[0], 127)
+        self.limit = shebang_limit(self.content["platform"])
 
     def path(self, relative: str) -> str:
         return os.path.join(self.prefix, *relative.split("/"))

@@ -157,7 +157,7 @@ def decode_record(data: bytes, name: str) -> PackRecord:
 def _decode(data: bytes, kind: type[Any], name: str) -> Any:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedArchive(
             f"The archive is damaged, or made by a newer version: its {name}: {error}."
         ) from error

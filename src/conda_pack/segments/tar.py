@@ -163,9 +163,7 @@ def _member(block: bytes, flag: bytes, size: int, extended: dict[bytes, bytes]) 
         raise DamagedArchive(f"The archive has a member whose header makes no sense: {error}.") from error
     mode = _number(block, 100, 8)
     if mode > 0o777:
-        raise UnsafeArchive(
-            f"The archive holds {name!r} with the mode {mode:o}, which it must not have."
-        )
+        raise UnsafeArchive(f"The archive holds {name!r} with the mode {mode:o}, which it must not have.")
     return Member(name, kind, mode, size, _number(block, 136, 12), target)
 
 
