@@ -69,7 +69,7 @@ def build(
     for file in packed.values():
         owner, entry = _entry(environment, file, claims, packed, bytecode)
         entries[owner].append(entry)
-    parts = [_part(environment, record, entries[record.dist], left_out) for record in environment.records]
+    parts = [_part(record, entries[record.dist], packed) for record in environment.records]
     mtimes = {
         entry.path: part.mtime
         for part in parts
@@ -168,35 +168,49 @@ def _entry(
     bytecode: Mapping[str, str],
 ) -> tuple[str | None, Entry]:
     """The entry of one path, and the dist that it goes with (None: unmanaged)."""
-    entry = Entry(
+    dist, claim, form, source, compiled = None, None, Form.AS_IS, None, None
+    accepted: tuple[str, ...] = ()
+    owner = owners.get(file.path)
+    if owner is not None:
+        record, claim, accepted = owner
+        dist, form = record.dist, _form(claim)
+        compiled = _own_bytecode(file, record, owners, bytecode) if form is Form.AS_IS else None
+        if claim.path_type == "pyc_file" and _source_holds_prefix(file, owners):
+            # not the package's alone, so not in its part
+            dist, claim, form = None, None, Form.BYTECODE
+    elif file.path.endswith(".pyc"):
+        form, source = Form.BYTECODE, packed.get(_source(file.path))
+    elif file.kind == "file":
+        form, compiled = Form.SEARCH, bytecode.get(file.path)
+    return dist, Entry(
         path=file.path,
         kind=file.kind,
         mode=file.mode,
         size=file.size,
         mtime=file.mtime,
+        form=form,
         target=_target(environment, file),
+        claim=claim,
+        accepted=accepted,
         previous=environment.previous.get(file.path),
+        bytecode=compiled,
+        source=source,
     )
-    owner = owners.get(file.path)
-    if owner is None:
-        if file.kind != "file":
-            return None, entry
-        if file.path.endswith(".pyc"):
-            return None, replace(entry, form=Form.BYTECODE, source=packed.get(_source(file.path)))
-        return None, replace(entry, form=Form.SEARCH, bytecode=bytecode.get(file.path))
-    record, claim, accepted = owner
-    entry = replace(entry, claim=claim, accepted=accepted)
-    if file.kind != "file":
-        return record.dist, entry
-    form = _form(claim)
-    if form is Form.AS_IS and claim.path_type == "pyc_file":
-        source = owners.get(_source(file.path))
-        if source is not None and source[1].placeholder is not None:
-            # compiled from a file that holds the prefix: not the package's alone, so not in its part
-            return None, replace(entry, form=Form.BYTECODE, claim=None)
-    compiled = bytecode.get(file.path, "")
-    mine = compiled in owners and owners[compiled][0] is record and form is Form.AS_IS
-    return record.dist, replace(entry, form=form, bytecode=compiled if mine else None)
+
+
+def _own_bytecode(
+    file: DiskFile, record: Record, owners: Mapping[str, Owner], bytecode: Mapping[str, str]
+) -> str | None:
+    """The bytecode of a package's source, if it is the same package's."""
+    compiled = bytecode.get(file.path)
+    if compiled is None or compiled not in owners or owners[compiled][0] is not record:
+        return None
+    return compiled
+
+
+def _source_holds_prefix(file: DiskFile, owners: Mapping[str, Owner]) -> bool:
+    source = owners.get(_source(file.path))
+    return source is not None and source[1].placeholder is not None
 
 
 def _form(claim: Claim) -> Form:
@@ -256,13 +270,18 @@ def _with_source_mtime(entry: Entry, mtimes: Mapping[str, int]) -> Entry:
 # --------------------------------------------------------------------- parts
 
 
-def _part(environment: Environment, record: Record, entries: list[Entry], left_out: frozenset[str]) -> Part:
-    gone = {claim.path for claim in record.claims} & (left_out | environment.excluded_before)
+def _part(record: Record, entries: list[Entry], packed: Mapping[str, DiskFile]) -> Part:
+    # what is excluded or missing now must not surprise who packs the unpacked environment
+    gone = [
+        claim.path
+        for claim in record.claims
+        if claim.path not in packed and claim.path_type not in ("directory", "pyc_file")
+    ]
     return Part(
         dist=record.dist,
         record_path=f"{PACK_FOLDER}/{record.dist}.json",
         record=record,
         entries=tuple(entries),
-        excluded=tuple(sorted(gone - set(environment.files) | gone & left_out)),
+        excluded=tuple(sorted(gone)),
         mtime=record.timestamp if record.timestamp > 0 else EARLIEST,
     )

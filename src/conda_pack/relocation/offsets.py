@@ -12,21 +12,32 @@ from conda_pack.runtime.conda_unpack import splice
 
 @dataclass(frozen=True, slots=True)
 class SearchRule:
-    """What an installer's own search covers; offsets must say exactly that."""
+    """What an installer's own search covers; offsets must say exactly that.
+
+    ``passes`` are the encodings in the order they are replaced, and whether only at
+    multiples of a character's size. Unless ``terminated``, a C string may lack its
+    NUL at the end of the file, and the NUL of a wide one is a whole character.
+    """
 
     shebang_rule: str
-    encodings: tuple[str, ...]
-    terminated: bool  # a C string without its NUL at the end of the file is left alone
-    aligned: bool  # wide characters count only at multiples of their size
+    passes: tuple[tuple[str, bool], ...]
+    terminated: bool
 
 
-_ALL = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-#: conda 24.7 portability.py; what rattler 0.28 does; older versions of both know UTF-8 only.
+_UTF8 = (("utf-8", False),)
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_CONDA_PASSES = (*_UTF8, *((encoding, False) for encoding in _WIDE))
+_RATTLER_PASSES = (
+    *_UTF8,
+    *((encoding, True) for encoding in _WIDE),
+    *((encoding, False) for encoding in reversed(_WIDE)),
+)
+#: conda 24.7 portability.py; what rattler 0.28 was seen to do; older versions of both know UTF-8 only.
 RULES: dict[str, SearchRule] = {
-    "conda": SearchRule("conda", _ALL, terminated=True, aligned=False),
-    "rattler": SearchRule("rattler", _ALL, terminated=False, aligned=True),
-    "conda-utf8": SearchRule("conda", ("utf-8",), terminated=True, aligned=False),
-    "rattler-utf8": SearchRule("rattler", ("utf-8",), terminated=False, aligned=True),
+    "conda": SearchRule("conda", _CONDA_PASSES, terminated=True),
+    "rattler": SearchRule("rattler", _RATTLER_PASSES, terminated=False),
+    "conda-utf8": SearchRule("conda", _UTF8, terminated=True),
+    "rattler-utf8": SearchRule("rattler", _UTF8, terminated=False),
 }
 
 
@@ -43,23 +54,26 @@ def find_offsets(pristine: bytes, placeholder: str, mode: FileMode, rule: Search
 
     Occurrences are leftmost and do not overlap; text occurrences in the shebang
     region are left out, because what becomes of them is the shebang's rule.
-    Installers replace one encoding after the other, so what the first took is gone
-    for the next: Latin text in UTF-16-BE looks like UTF-16-LE from its second byte on.
+    What one pass took is gone for the next: Latin text in UTF-16-BE looks like
+    UTF-16-LE from its second byte on.
     """
     length = shebang_length(pristine) if mode == "text" else None
-    groups, data = [], pristine
-    for encoding in rule.encodings:
+    found: dict[str, list[Any]] = {}
+    data = pristine
+    for encoding, aligned in rule.passes:
         needle, terminator = placeholder.encode(encoding), "\0".encode(encoding)
-        step = len(terminator) if rule.aligned else 1
-        ranges: Sequence[Any]
-        if mode == "text":
-            ranges = places = occurrences(data, needle, length or 0, step)
-        else:
-            ranges = _strings(data, needle, terminator, rule.terminated, step)
+        places = occurrences(data, needle, length or 0, len(terminator) if aligned else 1)
+        if not places:
+            continue
+        ranges: Sequence[Any] = places
+        if mode == "binary":
+            ranges = _strings(data, needle, terminator, rule.terminated, places)
             places = [place for string in ranges for place in string[:-1]]
-        if ranges:
-            groups.append({"encoding": encoding, "ranges": ranges})
-            data = b"".join(splice(data, [(place, needle, b"\xff" * len(needle)) for place in places]))
+        found.setdefault(encoding, []).extend(ranges)
+        data = b"".join(splice(data, [(place, needle, b"\xff" * len(needle)) for place in places]))
+    groups = [
+        {"encoding": encoding, "ranges": sorted(ranges)} for encoding, ranges in found.items() if ranges
+    ]
     fields: dict[str, Any] = {"offsets": groups}
     if length is not None:
         fields["shebang_length"] = length
@@ -69,31 +83,35 @@ def find_offsets(pristine: bytes, placeholder: str, mode: FileMode, rule: Search
 def occurrences(data: bytes, needle: bytes, start: int = 0, step: int = 1) -> list[int]:
     """Offsets of ``needle`` from ``start`` on, multiples of ``step``, leftmost and not overlapping."""
     places = []
-    position = _find(data, needle, start, step)
+    position = _find(data, needle, start, step, 0)
     while position != -1:
         places.append(position)
-        position = _find(data, needle, position + len(needle), step)
+        position = _find(data, needle, position + len(needle), step, 0)
     return places
 
 
-def _find(data: bytes, needle: bytes, start: int, step: int) -> int:
+def _find(data: bytes, needle: bytes, start: int, step: int, origin: int) -> int:
+    """The first ``needle`` from ``start`` on that is a multiple of ``step`` away from ``origin``."""
     position = data.find(needle, start)
-    while position != -1 and position % step:
+    while position != -1 and (position - origin) % step:
         position = data.find(needle, position + 1)
     return position
 
 
-def _strings(data: bytes, needle: bytes, terminator: bytes, terminated: bool, step: int) -> list[list[int]]:
+def _strings(
+    data: bytes, needle: bytes, terminator: bytes, terminated: bool, places: Sequence[int]
+) -> list[list[int]]:
     """Per C string: its occurrences, then the offset of its terminator (or the file's size)."""
     strings: list[list[int]] = []
-    ends: list[int] = []
-    for place in occurrences(data, needle, 0, step):
-        if ends and place < ends[-1]:
+    step = 1 if terminated else len(terminator)
+    for place in places:
+        if strings and place < strings[-1][-1]:
             strings[-1].insert(-1, place)
             continue
-        end = _find(data, terminator, place + len(needle), step)
-        if end == -1 and terminated:
-            break
-        ends.append(len(data) if end == -1 else end)
-        strings.append([place, ends[-1]])
+        end = _find(data, terminator, place + len(needle), step, place)
+        if end == -1:
+            if terminated:
+                break
+            end = len(data)
+        strings.append([place, end])
     return strings

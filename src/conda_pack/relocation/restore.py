@@ -89,7 +89,7 @@ def _candidates(data: bytes, prefix: bytes, placeholder: str, mode: FileMode) ->
     if mode == "binary":
         for name in ("conda-utf8", "conda"):  # UTF-8 alone first: hardly any file has more
             candidate = data
-            for encoding in reversed(RULES[name].encodings):
+            for encoding, _ in reversed(RULES[name].passes):
                 candidate = invert_binary(
                     candidate,
                     _encoded(prefix, encoding),
@@ -102,7 +102,7 @@ def _candidates(data: bytes, prefix: bytes, placeholder: str, mode: FileMode) ->
     for first, rest in _first_lines(data, prefix, marker):
         yield first + rest.replace(prefix, marker)
     wide = data
-    for encoding in reversed(RULES["conda"].encodings):
+    for encoding, _ in reversed(RULES["conda"].passes):
         wide = wide.replace(_encoded(prefix, encoding), placeholder.encode(encoding))
     yield wide
     if len(data) <= _LARGEST_NATIVE:
