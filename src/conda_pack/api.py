@@ -165,7 +165,7 @@ class CondaEnv:
         plan = build(
             environment,
             filters=self._filters,
-            dest_prefix=dest_prefix.rstrip("/") or "/" if dest_prefix is not None else None,
+            dest_prefix=dest_prefix.rstrip("/") or "/" if dest_prefix else None,
             arcroot=arcroot,
             runtime=runtime_files(environment.platform),
             ignore=self._ignore,

@@ -94,6 +94,12 @@ def rich_environment(demo: LocalChannel, work_root: Path) -> Path:
     return prefix
 
 
+def rich_pack(demo: LocalChannel, work_root: Path, suffix: str) -> Path:
+    """An archive of ``rich_environment``."""
+    archive = work_root / "rich" / f"env.{suffix}"
+    return archive if archive.exists() else pack(rich_environment(demo, work_root), archive)
+
+
 def add_own_files(prefix: Path) -> None:
     """What users and pip leave in an environment."""
     (prefix / "own" / "empty folder").mkdir(parents=True)
@@ -135,6 +141,7 @@ def write_environment(
         "paths_data": {"paths": entries, "paths_version": 1},
         "subdir": subdir,
         "timestamp": 1_700_000_000_000,
+        "url": f"https://example.org/{subdir}/{name}-1.0-0.conda",
         "version": "1.0",
     }
     (prefix / "conda-meta").mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def start(
     user: int | None = None,
 ) -> Done:
     """Run a command to its end; ``user`` is another user's number, for root alone."""
-    others = [] if user is not None else None
+    others: list[int] | None = [] if user is not None else None
     with open(stdin or os.devnull, "rb") as file:
         done = subprocess.run(
             [str(word) for word in argv],
@@ -82,8 +82,8 @@ def conda_pack(*arguments: str | Path, stdin: Path | None = None, cwd: Path | No
 
 
 def pack(prefix: Path, archive: Path, *options: str) -> Done:
-    """Pack the environment at ``prefix``, which goes well."""
-    done = conda_pack("--quiet", "-p", prefix, "-o", archive, *options)
+    """Pack the environment at ``prefix``, which goes well, and fast."""
+    done = conda_pack("--quiet", "--compress-level", "1", "-p", prefix, "-o", archive, *options)
     assert (0, done) == (done.code, done), done.err
     return done
 
@@ -103,7 +103,7 @@ def unpack_stream(archive: Path, dest: Path) -> None:
 def untar(archive: Path, dest: Path) -> None:
     """Plain GNU tar: the environment as the archive holds it, at no place in particular."""
     dest.mkdir(parents=True)
-    assert Done(0, "", "") == start(["tar", "-xf", archive, "-C", dest])
+    assert Done(0, "", "") == start(["tar", "-xf", archive], cwd=dest)  # -C would unquote the name
 
 
 def relocate(prefix: Path) -> Done:
@@ -125,6 +125,35 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
 """How an archive becomes an environment at its place."""
 
 
+Install = Callable[[Path, Sequence[str]], None]
+"""An installer: installs specs of a channel at a place."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An environment, the archives made of it, and how to install the same packages elsewhere."""
+
+    installer: str
+    install: Install
+    specs: tuple[str, ...]
+    prefix: Path
+    gz: Path
+    zst: Path
+
+    @classmethod
+    def make(cls, folder: Path, installer: str, install: Install, specs: tuple[str, ...]) -> Packed:
+        """Install and pack in ``folder``."""
+        packed = cls(installer, install, specs, folder / "env", folder / "env.tar.gz", folder / "env.tar.zst")
+        packed.install_at(packed.prefix)
+        pack(packed.prefix, packed.gz)
+        pack(packed.prefix, packed.zst)
+        return packed
+
+    def install_at(self, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        self.install(place, self.specs)
+
+
 def small_specs(channel: LocalChannel) -> tuple[str, ...]:
     """What to install for a Python, something with the prefix in every kind of file, and entry points."""
     return (*channel.specs[:2], channel.noarch_package)
@@ -132,6 +161,14 @@ def small_specs(channel: LocalChannel) -> tuple[str, ...]:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def path_of_length(folder: Path, length: int) -> Path:
+    """A path below ``folder`` of so many bytes."""
+    path = folder
+    while (missing := length - len(os.fsencode(path)) - 1) > 120:
+        path /= "d" * 100
+    return path / ("e" * missing)
 
 
 def pack_records(prefix: Path) -> dict[str, dict[str, Any]]:
@@ -147,7 +184,8 @@ def installation(prefix: Path) -> Tree:
     """All that an installer made of an environment, in the same form wherever and whenever that was.
 
     Of conda-meta everything but the fields that tell of the source machine, of ``history`` all but the
-    times, and not the bytecode that Python wrote while conda ran it, which no package has.
+    times and the order of a set, and not the bytecode that Python wrote while conda ran it, which no
+    package has.
     """
     nodes = tree(prefix, ADDITIONS)
     owned = set()
@@ -155,10 +193,11 @@ def installation(prefix: Path) -> Tree:
         if path.startswith("conda-meta/") and path.endswith(".json"):
             document, text = _without_machine(prefix / path)
             owned.update(document["files"])
-            nodes[path] = nodes[path]._replace(content=text)
+            nodes[path] = nodes[path]._replace(content=_digest(text))
         elif path == "conda-meta/history":
             text = re.sub("==> .* <==", "==> TIME <==", (prefix / path).read_text("utf-8"))
-            nodes[path] = nodes[path]._replace(content=text)
+            text = re.sub(r"(?<=specs: \[).*(?=\])", lambda match: str(sorted(match[0].split(", "))), text)
+            nodes[path] = nodes[path]._replace(content=_digest(text))
     kept_folders = {parent for path in owned for parent in _parents(path)}
     return {
         path: node
@@ -181,16 +220,22 @@ def stale_bytecode(prefix: Path) -> list[str]:
     return sorted(stale)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _without_machine(path: Path) -> tuple[dict[str, Any], str]:
     raw = path.read_text("utf-8")
     document: dict[str, Any] = json.loads(raw)
-    layout = {"indent": 2, "ensure_ascii": raw.isascii()}
     end = raw[len(raw.rstrip()) :]
-    expected = json.dumps(document, **layout) + end
+
+    def dump(value: dict[str, Any]) -> str:
+        return json.dumps(value, indent=2, ensure_ascii=raw.isascii()) + end
+
+    expected = dump(document)
     assert expected == raw  # so the text that is compared has everything that the file has
     dropped = _MACHINE_FIELDS | (_CONDAS_FIELDS if list(document) == sorted(document) else set())
-    kept = {key: value for key, value in document.items() if key not in dropped}
-    return document, json.dumps(kept, **layout) + end
+    return document, dump({key: value for key, value in document.items() if key not in dropped})
 
 
 def _parents(path: str) -> list[str]:

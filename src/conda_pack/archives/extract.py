@@ -138,7 +138,7 @@ class Extraction:
         if large.order.add(offset, data) != entry.size or large.done:
             return
         large.done = True
-        if large.hash.hexdigest() != entry.sha256:
+        if large.order.has_gaps or large.hash.hexdigest() != entry.sha256:
             raise not_as_recorded(entry.path)
         found.seen.append(entry.path)
         if entry.offsets is None or self._relocate.prefix is None:

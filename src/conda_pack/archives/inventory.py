@@ -59,8 +59,8 @@ def take_inventory(content: Content, records: Iterable[PackRecord]) -> Inventory
     carriers = {INDEX_PATH, content.unmanaged.record, *(package.record for package in content.packages)}
     for entry in (*content.runtime, *(file for record in records for file in record.files)):
         check_path(entry.path)
-        if entry.path in files or entry.path in carriers or entry.path == STATE_PATH:
-            raise UnsafeArchive(f"The archive holds {entry.path} twice.")
+        if entry.path in files or f"{entry.path}/".startswith(f"{PACK_FOLDER}/"):
+            raise UnsafeArchive(f"The archive holds {entry.path} twice, or in the place of its own records.")
         _check_entry(entry)
         files[entry.path] = entry
     for path in carriers:

@@ -118,9 +118,16 @@ class InOrder:
     def add(self, offset: int, data: Any) -> int:
         """Take note of ``data`` at ``offset``; returns how many bytes have been taken in order so far."""
         with self._lock:
+            if offset < self._position or offset in self._early:
+                raise UnsafeArchive("The archive holds a part of a large file twice.")
             self._early[offset] = data
             while self._position in self._early:
                 stretch = self._early.pop(self._position)
                 self._take(stretch)
                 self._position += len(stretch)
             return self._position
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether stretches were taken note of that fit nowhere."""
+        return bool(self._early)

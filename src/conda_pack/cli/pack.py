@@ -107,6 +107,9 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace the archive if it exists, and make its folder if that is missing",
     )
+    # The incumbent's: they concern zip alone and are ignored for every other format, as there.
+    parser.add_argument("--zip-symlinks", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--no-zip-64", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
     parser.add_argument("--help", "-h", action="help", help="show this and exit")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
@@ -130,6 +133,8 @@ def execute(options: argparse.Namespace) -> int:
         force=options.force,
         compress_level=options.compress_level,
         n_threads=options.n_threads,
+        zip_symlinks=options.zip_symlinks,
+        zip_64=not options.no_zip_64,
         filters=options.filters or (),
         ignore_editable_packages=options.ignore_editable_packages,
         ignore_missing_files=options.ignore_missing_files,

@@ -185,7 +185,7 @@ def _inside(environment: Environment, location: str) -> bool:
 
 
 def _leaving(environment: Environment) -> Iterator[Finding]:
-    cached = tuple(record.linked_from for record in environment.records if record.linked_from)
+    cached = tuple(f"{record.linked_from}/" for record in environment.records if record.linked_from)
     leaving = []
     for file in environment.files.values():
         if file.kind != "link" or (cached and file.target.startswith(cached)):
@@ -193,7 +193,7 @@ def _leaving(environment: Environment) -> Iterator[Finding]:
         if posixpath.isabs(file.target):
             if not _inside(environment, file.target):
                 leaving.append(f"{file.path} → {file.target}")
-        elif posixpath.normpath(posixpath.join(posixpath.dirname(file.path), file.target)).startswith("../"):
+        elif _is_above(posixpath.join(posixpath.dirname(file.path), file.target)):
             leaving.append(f"{file.path} → {file.target}")
     if leaving:
         yield Finding(
@@ -202,3 +202,7 @@ def _leaving(environment: Environment) -> Iterator[Finding]:
             "and what they point to is not.",
             tuple(leaving),
         )
+
+
+def _is_above(path: str) -> bool:
+    return posixpath.normpath(path).split("/")[0] == ".."

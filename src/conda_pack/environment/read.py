@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from conda_pack.environment.findings import find
@@ -58,7 +59,8 @@ def _read_records(meta: str) -> tuple[tuple[Record, ...], str | None]:
     site_packages = None
     for dist, text in texts.items():
         if dist.rsplit("-", 2)[0] == "python":
-            site_packages = parse_site_packages(text, os.path.join(meta, f"{dist}.json"))
+            with suppress(CorruptMetadata):  # told below, with all others
+                site_packages = parse_site_packages(text, os.path.join(meta, f"{dist}.json"))
     records, problems = [], []
     for dist, text in texts.items():
         try:
@@ -101,8 +103,11 @@ def _names_of(prefix: str) -> tuple[bytes, ...]:
     """The paths that an installer may have written for this prefix: as given, and without links."""
     names = [prefix, os.path.realpath(prefix)]
     state = os.path.join(prefix, *PACK_FOLDER.split("/"), "state.json")
-    if os.path.exists(state):  # it was unpacked, and perhaps moved since
-        names += [value for value in _load(state).values() if isinstance(value, str)]
+    if os.path.exists(state):  # it was unpacked, and perhaps moved since, or its relocation was killed
+        document = _load(state)
+        unfinished = document.get("unfinished")
+        known = [document.get("prefix"), *(unfinished if isinstance(unfinished, list) else ())]
+        names += [name for name in known if isinstance(name, str)]
     return tuple(os.fsencode(name) for name in dict.fromkeys(names))
 
 

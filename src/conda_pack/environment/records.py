@@ -94,7 +94,7 @@ def parse_site_packages(text: bytes, source: str) -> str:
     meta, _ = _decode(text, source)
     if meta.python_site_packages_path:
         return meta.python_site_packages_path
-    if "win" in (meta.subdir or ""):
+    if (meta.subdir or "").startswith("win-"):
         return "Lib/site-packages"
     return f"lib/python{'.'.join(meta.version.split('.')[:2])}/site-packages"
 
@@ -136,10 +136,7 @@ def _claims(meta: _CondaMeta, site_packages: str | None, source: str) -> Iterato
         path = entry._path
         if meta.noarch == "python" and path not in files:
             path = _installed_path(path, site_packages)
-        if path.startswith("/") or ".." in path.split("/"):
-            raise CorruptMetadata(
-                f"{source}: the field paths_data.paths[{index}]._path is {path!r}, which leaves the prefix."
-            )
+        _check_inside(path, f"paths_data.paths[{index}]._path", source)
         if path in seen:
             continue
         seen.add(path)
@@ -153,10 +150,16 @@ def _claims(meta: _CondaMeta, site_packages: str | None, source: str) -> Iterato
             placeholder=entry.prefix_placeholder or None,
             file_mode=_file_mode(entry, source, index),
         )
-    for path in meta.files or ():
+    for index, path in enumerate(meta.files or ()):
         if path not in seen:
+            _check_inside(path, f"files[{index}]", source)
             seen.add(path)
             yield Claim(path=path, index=-1, path_type="hardlink")
+
+
+def _check_inside(path: str, field: str, source: str) -> None:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise CorruptMetadata(f"{source}: the field {field} is {path!r}, which leaves the prefix.")
 
 
 def _file_mode(entry: _PathEntry, source: str, index: int) -> FileMode | None:

@@ -46,6 +46,11 @@ def scan(prefix: str, skip: tuple[str, ...], warn: Callable[[str], None]) -> dic
                     continue
                 _check_name(path)
                 file = _disk_file(path, entry.path, status)
+                if file is not None and not _is_utf8(file.target):
+                    raise FileChanged(
+                        f"{entry.path} is a link to {os.fsencode(file.target)!r}, which is not valid UTF-8, "
+                        "and no archive index can hold that. Remove the link."
+                    )
             except OSError as error:
                 raise FileChanged(
                     f"{entry.path} vanished while it was looked at ({error.strerror})."
@@ -68,13 +73,19 @@ def _is_litter(name: str) -> bool:
 
 
 def _check_name(path: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
+    if not _is_utf8(path):
         raise FileChanged(
             f"the file name {os.fsencode(path)!r} is not valid UTF-8, and no archive index can hold it. "
             "Rename or remove the file."
-        ) from None
+        )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _disk_file(path: str, full: str, status: os.stat_result) -> DiskFile | None:

@@ -36,7 +36,7 @@ def relative_rpaths(data: bytes, path: str, prefix: bytes) -> list[tuple[int, by
     """
     try:
         strings = list(_rpaths(data))
-    except (struct.error, KeyError, ValueError):
+    except (struct.error, LookupError, OverflowError, ValueError):
         return []
     edits = []
     for offset, old in sorted(set(strings)):

@@ -116,8 +116,8 @@ def _encoded(prefix: bytes, encoding: str) -> bytes:
 
 
 def _first_lines(data: bytes, prefix: bytes, marker: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """What the package's first line may have been, with the rest of the file."""
-    end = data.find(b"\n") + 1
+    """What the package's shebang line may have been (empty if it has none), with the rest of the file."""
+    end = data.find(b"\n") + 1 if data.startswith(b"#!") else 0
     yield data[:end].replace(prefix, marker), data[end:]
     lines: list[bytes] = []
     plain, through_env = plain_shebang(data), _ENV_SHEBANG.match(data)

@@ -36,6 +36,7 @@ TEMPORARY = ".conda-unpack~"
 # reads 128 bytes since Linux 2.0; 512 on macOS), so installers rewrite it.
 SHEBANG_LIMITS = {"linux": 127, "osx": 512}
 SHEBANG = re.compile(rb"#! *(/(?:\\ |[^ \n\r\t])*)([^\n]*)\Z")
+ESCAPED = re.compile(rb"#! */(?:\\ |[^ \n\r\t])*\\ (?:\\ |[^ \n\r\t])*/")
 PYTHON = re.compile(rb"python(\d+(\.\d+)?)?\Z")
 EXEC_SHEBANG = b"#!/bin/sh\n'''exec' \"%b\"%b \"$0\" \"$@\" #'''"  # a string to Python
 
@@ -78,7 +79,7 @@ def render_shebang(line: bytes, placeholder: bytes, prefix: bytes, rule: str, li
         if newline:
             text = text.replace(b"#!" + placeholder, b"#!" + prefix.replace(b" ", b"\\ "))
         text = text.replace(placeholder, prefix)
-        if len(text) > limit or _has_escaped_folder(text):
+        if len(text) > limit or ESCAPED.match(text):
             text = _long_shebang(text, False)
     elif rule == "rattler":
         if b" " in prefix:  # then it leaves other lines alone, however long
@@ -90,11 +91,6 @@ def render_shebang(line: bytes, placeholder: bytes, prefix: bytes, rule: str, li
     else:
         text = _generated_shebang(text, placeholder, prefix, rule, limit)
     return text + newline
-
-
-def _has_escaped_folder(text: bytes) -> bool:
-    match = SHEBANG.match(text)
-    return match is not None and b"\\ " in match.group(1).rpartition(b"/")[0]
 
 
 def _long_shebang(text: bytes, for_python: bool) -> bytes:
@@ -117,7 +113,7 @@ def _generated_shebang(text: bytes, placeholder: bytes, prefix: bytes, rule: str
         return new
     executable, options = (group.replace(placeholder, prefix) for group in match.groups())
     # both count the newline, and conda characters
-    length = (len(os.fsdecode(new)) if rule == "conda-entry" else len(new)) + 1
+    length = len(new.decode("utf-8", "surrogateescape") if rule == "conda-entry" else new) + 1
     if length <= limit and b" " not in executable:
         return new
     if rule == "distlib" and PYTHON.match(executable.rpartition(b"/")[2]):
@@ -177,7 +173,7 @@ def splice(data: Buffer, edits: Iterable[Edit]) -> List[Buffer]:
     view, position = memoryview(data), 0
     pieces = []  # type: List[Buffer]
     for offset, old, new in edits:
-        if offset < position or view[offset : offset + len(old)] != old:
+        if not position <= offset <= len(view) or view[offset : offset + len(old)] != old:
             raise Mismatch()
         pieces += [view[position:offset], new]
         position = offset + len(old)
@@ -267,7 +263,8 @@ class Environment:
                 yield self._read_json(package["record"])
         yield self._read_json(self.content["unmanaged"]["record"])
 
-    def state(self) -> Dict[str, str]:
+    def state(self) -> Dict[str, Any]:
+        """The ``prefix`` of the last run that ended, and the ``unfinished`` ones of those killed since."""
         if not os.path.exists(self.path(STATE)):
             return {}
         return self._read_json(STATE)
@@ -276,15 +273,20 @@ class Environment:
         """Put a new file in the place of the old: never in place, so running programs are safe."""
         path = self.path(relative)
         temporary = path + TEMPORARY
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
+        self.remove_unfinished(relative)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         os.chmod(temporary, mode)
         os.replace(temporary, path)
 
-    def write_state(self, state: Dict[str, str]) -> None:
+    def remove_unfinished(self, relative: str) -> None:
+        """What a killed run may have left beside a file."""
+        temporary = self.path(relative) + TEMPORARY
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+
+    def write_state(self, state: Dict[str, Any]) -> None:
         self.write(STATE, (json.dumps(state, sort_keys=True) + "\n").encode(), 0o644)
 
 
@@ -310,19 +312,24 @@ def relocate(environment: Environment, warn: Callable[[str], None]) -> int:
     target = os.fsencode(environment.prefix)
     check_length(environment.content, target)
     state = environment.state()
-    if state != {"prefix": environment.prefix}:
-        environment.write_state(dict(state, target=environment.prefix))
-    known = [os.fsencode(state[key]) for key in ("prefix", "target") if state.get(key)]
+    done = {"prefix": environment.prefix}
+    environment.remove_unfinished(STATE)
+    unfinished = [prefix for prefix in state.get("unfinished", []) if prefix != environment.prefix]
+    if state != done:
+        environment.write_state(dict(state, unfinished=unfinished + [environment.prefix]))
+    known = [os.fsencode(prefix) for prefix in [state.get("prefix")] + unfinished if prefix]
     candidates = [target] + [prefix for prefix in known if prefix != target] + [None]  # type: List[Optional[bytes]]
     rewritten = 0
     for record in environment.records():
         entries = [entry for entry in record["files"] if "offsets" in entry]
         installed = {}  # type: Installed
         for entry in entries:
+            environment.remove_unfinished(entry["path"])
             rewritten += _relocate_file(environment, entry, candidates, installed, warn)
         if record["name"]:
             _relocate_conda_meta(environment, record, entries, installed)
-    environment.write_state({"prefix": environment.prefix})
+    if state != done:
+        environment.write_state(done)
     return rewritten
 
 
@@ -366,6 +373,7 @@ def _relocate_conda_meta(
 ) -> None:
     relative = "conda-meta/" + record["dist"] + ".json"
     path = environment.path(relative)
+    environment.remove_unfinished(relative)
     with open(path, "rb") as file:
         old, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o7777
     document = json.loads(old.decode())

@@ -53,8 +53,8 @@ def with_hashes(
 def dump(document: Mapping[str, Any], layout: JsonLayout) -> bytes:
     """As conda_unpack.dump_json, many times faster."""
     text = msgspec.json.format(msgspec.json.encode(document), indent=layout.indent)
-    if layout.ascii and not text.isascii():
-        text = re.sub(r"[^\x00-\x7f]", _escaped, text.decode()).encode()
+    if layout.ascii and not (text.isascii() and b"\x7f" not in text):
+        text = re.sub(r"[^\x00-\x7e]", _escaped, text.decode()).encode()
     return text + layout.end.encode()
 
 

@@ -1,0 +1,55 @@
+"""Packed environments, made once for all tests of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.environments import LocalChannel, RealConda, rattler_install
+from tests.support.packs import Packed, small_specs
+
+INSTALLERS = ("rattler", "conda")
+
+
+@pytest.fixture(scope="session")
+def packs(
+    request: pytest.FixtureRequest, work_root: Path, channel: LocalChannel
+) -> Callable[[str, str], Packed]:
+    """Gives an environment, packed, by its installer and by whether it has all specs or few."""
+    made: dict[tuple[str, str], Packed] = {}
+
+    def by_rattler(place: Path, specs: Sequence[str]) -> None:
+        rattler_install(channel.path, place, specs)
+
+    def by_conda(place: Path, specs: Sequence[str]) -> None:
+        conda: RealConda = request.getfixturevalue("conda")
+        conda.create(place, channel.path, specs)
+
+    def give(installer: str, size: str) -> Packed:
+        if (installer, size) not in made:
+            install = by_rattler if installer == "rattler" else by_conda
+            specs = channel.specs if size == "full" else small_specs(channel)
+            folder = work_root / "packed" / f"{installer}-{size}"
+            made[installer, size] = Packed.make(folder, installer, install, specs)
+        return made[installer, size]
+
+    return give
+
+
+@pytest.fixture(params=INSTALLERS)
+def full(request: pytest.FixtureRequest, packs: Callable[[str, str], Packed]) -> Packed:
+    """With everything that the channel has to offer."""
+    return packs(request.param, "full")
+
+
+@pytest.fixture(params=INSTALLERS)
+def small(request: pytest.FixtureRequest, packs: Callable[[str, str], Packed]) -> Packed:
+    """With a Python, the prefix in every kind of file, and entry points."""
+    return packs(request.param, "small")
+
+
+@pytest.fixture
+def small_rattler(packs: Callable[[str, str], Packed]) -> Packed:
+    return packs("rattler", "small")
