@@ -18,7 +18,7 @@ from conda_pack.archives.writing import Folder
 from conda_pack.model import Finding, Note, Plan, Severity
 from conda_pack.progress import Reporter
 from conda_pack.relocation.store import Relocator
-from conda_pack.runtime.conda_unpack import shebang_limit
+from conda_pack.runtime.rules import shebang_limit
 from conda_pack.segments.assemble import Assembler
 from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import Index, PackageItem, SegmentItem, UnmanagedItem

@@ -200,7 +200,8 @@ def other_content_of_a_large_file(forgery: Forgery, _: Path) -> None:
 
 @lie
 def other_content_of_a_runtime_file(forgery: Forgery, _: Path) -> None:
-    forgery.replace(b"#!/bin/sh\n''':'", b"#!/bin/ss\n''':'")
+    item, data = forgery.segments[0]
+    forgery.segments[0] = (item, data.replace(b"#!/bin/sh", b"#!/bin/ss", 1))
 
 
 @lie

@@ -250,6 +250,7 @@ def test_large_file_changed_while_it_is_read(name: str, env: Path, work: Path) -
     large = env / "own" / "large.bin"
     large.touch()
     os.truncate(large, 160 << 20)
+    os.utime(large, (1_500_000_000, 1_500_000_000))  # the kernel's clock ticks only every few milliseconds
     found = CondaEnv.from_prefix(str(env)).exclude("lib/*")
 
     def rewrite() -> None:

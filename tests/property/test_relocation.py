@@ -13,14 +13,7 @@ from hypothesis import strategies as st
 from conda_pack.model import FileMode, JsonLayout
 from conda_pack.relocation.boundaries import prefix_positions
 from conda_pack.relocation.restore import describe, renders, restore
-from conda_pack.runtime.conda_unpack import (
-    dump_json,
-    find_pristine,
-    inverse,
-    splice,
-    stored_edits,
-    target_edits,
-)
+from conda_pack.runtime.rules import dump_json, find_pristine, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.conda_meta import dump
 
 LIMIT = 127
@@ -118,6 +111,8 @@ def test_texts_are_restored(data: st.DataObject, placeholder: str, prefix: str, 
     """From a text as installed anywhere comes the package's own, and from that the installed one."""
     pristine = data.draw(texts(placeholder))
     assume(prefix.encode() not in pristine)
+    # conda ends the interpreter of "#! /a b/bin/x" at the space: what it cuts away cannot come back
+    assume(not (installer == "conda" and " " in prefix and pristine.startswith(b"#! ")))
     fields = described(pristine, placeholder, "text", installer)
     installed = rendered(pristine, fields, prefix)
     sha256 = hashlib.sha256(pristine).hexdigest()

@@ -13,16 +13,8 @@ import msgspec
 from conda_pack.archives.inventory import STATE_PATH, Inventory
 from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, PrefixTooLong
-from conda_pack.runtime.conda_unpack import (
-    Mismatch,
-    TooLong,
-    UnpackError,
-    check_length,
-    inverse,
-    splice,
-    stored_edits,
-    target_edits,
-)
+from conda_pack.runtime.conda_unpack import UnpackError, check_length
+from conda_pack.runtime.rules import Mismatch, TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.conda_meta import with_hashes
 from conda_pack.segments.schema import Content, FileEntry, relocation
 

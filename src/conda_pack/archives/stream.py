@@ -26,7 +26,7 @@ from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH, PACK_FOLDER
 from conda_pack.progress import Reporter
-from conda_pack.runtime.conda_unpack import shebang_limit
+from conda_pack.runtime.rules import shebang_limit
 from conda_pack.segments.assemble import OPENING
 from conda_pack.segments.codecs import DEFLATE_ERROR
 from conda_pack.segments.schema import Index, PackageItem, PackRecord, UnmanagedItem, decode_index

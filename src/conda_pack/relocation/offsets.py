@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conda_pack.model import FileMode
-from conda_pack.runtime.conda_unpack import splice
+from conda_pack.runtime.rules import splice
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from conda_pack.model import FileMode
 from conda_pack.relocation.offsets import RULES, find_offsets, occurrences
 from conda_pack.relocation.scripts import plain_shebang
-from conda_pack.runtime.conda_unpack import Mismatch, TooLong, splice, target_edits
+from conda_pack.runtime.rules import Mismatch, TooLong, splice, target_edits
 
 _ENV_SHEBANG = re.compile(rb"#!/usr/bin/env ([^ \n]+[^\n]*\n?)")
 # Beyond these a search for the occurrences that the package had natively is not worth its time.

@@ -14,7 +14,7 @@ from conda_pack.relocation.elf import relative_rpaths
 from conda_pack.relocation.offsets import RULES, find_offsets, shebang_length
 from conda_pack.relocation.restore import invert_binary, renders, restore, string_room
 from conda_pack.relocation.scripts import plain_shebang, trampoline
-from conda_pack.runtime.conda_unpack import Mismatch, find_pristine, shebang_limit, splice, stored_edits
+from conda_pack.runtime.rules import Mismatch, find_pristine, shebang_limit, splice, stored_edits
 
 #: Stands for the prefix in files whose package has no placeholder of its own; an error
 #: message that names it says what to do.

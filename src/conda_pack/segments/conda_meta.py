@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from conda_pack.model import JsonLayout, Record
-from conda_pack.runtime.conda_unpack import update_conda_meta
+from conda_pack.runtime.rules import update_conda_meta
 from conda_pack.segments.schema import FileEntry
 
 #: Where the package lay unpacked on the source machine; nobody has it at the destination.

@@ -15,7 +15,7 @@ import msgspec
 from conda_pack.errors import FileChanged, PrefixTooLong
 from conda_pack.model import Entry, Form, Note, Part, Plan, Stored
 from conda_pack.relocation.store import Relocator
-from conda_pack.runtime.conda_unpack import TooLong, inverse, splice, stored_edits, target_edits
+from conda_pack.runtime.rules import TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.schema import CondaMetaFields, FileEntry
 from conda_pack.segments.tar import Member, header, padding
 

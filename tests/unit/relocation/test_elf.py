@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conda_pack.relocation.elf import relative_rpaths
-from conda_pack.runtime.conda_unpack import splice
+from conda_pack.runtime.rules import splice
 
 GCC = shutil.which("gcc")
 needs_gcc = pytest.mark.skipif(GCC is None, reason="NO GCC, the tests of real ELF files do not run!")

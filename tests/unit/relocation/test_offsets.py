@@ -9,7 +9,7 @@ import pytest
 from conda_pack.model import FileMode
 from conda_pack.relocation.offsets import RULES, find_offsets, shebang_length
 from conda_pack.relocation.restore import describe
-from conda_pack.runtime.conda_unpack import Mismatch, TooLong, splice, target_edits
+from conda_pack.runtime.rules import Mismatch, TooLong, splice, target_edits
 
 PLACEHOLDER = "/placeholder/placeholder/placeholder"
 P = PLACEHOLDER.encode()

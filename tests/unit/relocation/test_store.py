@@ -11,7 +11,7 @@ import pytest
 
 from conda_pack.model import Claim, DiskFile, Entry, Form, Platform, Stored
 from conda_pack.relocation.store import NEUTRAL, Relocator
-from conda_pack.runtime.conda_unpack import inverse, splice, stored_edits, target_edits
+from conda_pack.runtime.rules import inverse, splice, stored_edits, target_edits
 
 PLACEHOLDER = "/placeholder" * 10
 P = PLACEHOLDER.encode()

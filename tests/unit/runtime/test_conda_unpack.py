@@ -21,9 +21,9 @@ import pytest
 from conda_pack.model import JsonLayout, Platform
 from conda_pack.relocation.restore import describe
 from conda_pack.relocation.scripts import trampoline
-from conda_pack.runtime import conda_unpack
-from conda_pack.runtime.conda_unpack import dump_json, render_shebang, splice, stored_edits, target_edits
+from conda_pack.runtime import conda_unpack, rules
 from conda_pack.runtime.files import runtime_files
+from conda_pack.runtime.rules import dump_json, render_shebang, splice, stored_edits, target_edits
 from tests.support.trees import diff_trees, tree
 
 LIMIT = 127
@@ -111,7 +111,7 @@ def test_bytes_or_characters(rule: str, rewritten: bool) -> None:
 def test_the_limit_of_macos(rule: str) -> None:
     """macOS reads 512 bytes, so the same line stays there."""
     prefix = of_length(300, PYTHON)
-    actual = render_shebang(b"#!%b/bin/python\n" % PH, PH, prefix, rule, conda_unpack.SHEBANG_LIMITS["osx"])
+    actual = render_shebang(b"#!%b/bin/python\n" % PH, PH, prefix, rule, rules.SHEBANG_LIMITS["osx"])
     assert b"#!%b/bin/python\n" % prefix == actual
 
 
@@ -266,13 +266,12 @@ def test_nothing_newer_than_python_3_6() -> None:
     vermin = Path(sys.executable).with_name("vermin")
     if not vermin.exists():
         pytest.skip("NO VERMIN, the oldest Python is not checked!")
-    assert conda_unpack.__file__ is not None
     command: list[str | Path] = [
         vermin,
         "--no-tips",
         "--eval-annotations",
         "--target=3.6-",
-        conda_unpack.__file__,
+        *(str(module.__file__) for module in (rules, conda_unpack)),
     ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
@@ -398,7 +397,7 @@ def test_clear_errors(work: Path, damage: Callable[[Path], object], code: int) -
 
 _DIE = """
 import os, sys
-from conda_pack.runtime import conda_unpack
+from conda_pack.runtime import conda_unpack, rules
 script, number, before = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "before"
 calls, real = 0, os.replace
 def replace(source, target):
