@@ -270,15 +270,21 @@ def unpack(archive: str, dest: str, *, n_threads: int | None = None, reporter: R
     """
     reporter = reporter or PythonWarnings()
     dest = os.path.abspath(dest)
-    if archive == "-":
-        return unpack_stream(sys.stdin.buffer, dest, reporter)
     try:
-        opened = ArchiveFile(archive)
+        if archive == "-":
+            return unpack_stream(sys.stdin.buffer, dest, reporter)
+        with _opened(archive) as source:
+            return unpack_file(source, dest, worker_count(n_threads), reporter)
+    except DamagedArchive as error:
+        raise type(error)(f"{'standard input' if archive == '-' else archive}: {error}") from error
+
+
+def _opened(archive: str) -> ArchiveFile:
+    try:
+        return ArchiveFile(archive)
     except FileNotFoundError:
         raise CondaPackException(f"There is no archive {archive}.") from None
     except IsADirectoryError:
         raise CondaPackException(f"{archive} is a folder, not an archive.") from None
     except OSError as error:
-        raise DamagedArchive(f"{archive} cannot be read: {error.strerror}.") from error
-    with opened as source:
-        return unpack_file(source, dest, worker_count(n_threads), reporter)
+        raise DamagedArchive(f"It cannot be read: {error.strerror}.") from error
