@@ -21,7 +21,15 @@ from conda_pack.errors import (
     UsageError,
 )
 from conda_pack.segments.reading import read_file
-from tests.support.archives import Silent, Watched, index_of, pack, small_environment, write_environment
+from tests.support.archives import (
+    SEGMENT,
+    Silent,
+    Watched,
+    index_of,
+    pack,
+    small_environment,
+    write_environment,
+)
 from tests.support.trees import tree
 
 INCUMBENTS_ARGUMENTS = (
@@ -233,14 +241,14 @@ def test_changed_while_packing(name: str, path: str, env: Path, work: Path) -> N
 
 
 class Meddler(Silent):
-    """Does something to a file as soon as packing goes on."""
+    """Does something to a large file as soon as its first stretch was read."""
 
     def __init__(self, meddle: Callable[[], object]) -> None:
         super().__init__()
         self._meddle: list[Callable[[], object]] = [meddle]
 
     def advance(self, amount: int) -> None:
-        while self._meddle:
+        while self._meddle and amount == SEGMENT:
             self._meddle.pop()()
 
 

@@ -232,3 +232,17 @@ def test_edited_files_are_packed_as_they_are(env: Path, channel: LocalChannel, w
         put(work / "env.tar.zst", work / name)
         expected = text.replace(str(env), str(work / name))
         assert expected == (work / name / channel.text_with_prefix).read_text()
+
+
+# ------------------------------------------------------------------------ moves
+
+
+def test_moved_environment_is_packed_as_it_was(env: Path, work: Path) -> None:
+    """An environment that was moved by hand gives the archive that it gave where it was installed."""
+    before, after = work / "before.tar.zst", work / "after.tar.zst"
+    pack(env, before)
+    moved = work / "moved elsewhere"
+    env.rename(moved)
+    done = conda_pack("--quiet", "-p", moved, "-o", after)
+    assert (0, True) == (done.code, f"moved here from {env}" in done.err), done
+    assert sha256(before) == sha256(after)

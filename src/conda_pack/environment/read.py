@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,9 @@ from conda_pack.environment.records import parse_record, parse_site_packages
 from conda_pack.environment.scan import BASE_FOLDERS, scan
 from conda_pack.errors import CorruptMetadata, EnvironmentNotFound, FileChanged
 from conda_pack.model import INDEX_PATH, PACK_FOLDER, DiskFile, Environment, Platform, Record
+
+#: An entry point's interpreter, in the short form and in the installers' long one.
+_INTERPRETER = re.compile(rb"(?:#!|#!/bin/sh\n'''exec' \"?)(/[^\n]*?)/bin/python[0-9.]*[\" \n]")
 
 
 def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) -> Environment:
@@ -28,9 +32,17 @@ def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) 
     is_base = any(record.name == "conda" for record in records)
     files = scan(prefix, BASE_FOLDERS if is_base else (), warn)
     index, entries, excluded = _read_earlier(prefix)
+    names = _names_of(prefix)
+    moved_from = _interpreter_prefix(prefix, records) if not index else None
+    if moved_from is not None and moved_from not in names:
+        names = (*names, moved_from)
+        warn(
+            f"this environment was moved here from {os.fsdecode(moved_from)}, and its files still say so; "
+            "it is packed as it was there."
+        )
     environment = Environment(
         prefix=prefix,
-        prefixes=_names_of(prefix),
+        prefixes=names,
         platform=_platform(records),
         site_packages=site_packages,
         records=records,
@@ -109,6 +121,17 @@ def _names_of(prefix: str) -> tuple[bytes, ...]:
         known = [document.get("prefix"), *(unfinished if isinstance(unfinished, list) else ())]
         names += [name for name in known if isinstance(name, str)]
     return tuple(os.fsencode(name) for name in dict.fromkeys(names))
+
+
+def _interpreter_prefix(prefix: str, records: tuple[Record, ...]) -> bytes | None:
+    """The prefix by which a script that an installer made calls its Python: where it was installed."""
+    for record in records:
+        for claim in record.claims:
+            path = os.path.join(prefix, claim.path)
+            if claim.path_type == "unix_python_entry_point" and os.path.isfile(path):
+                shebang = _INTERPRETER.match(_read(path))
+                return shebang[1] if shebang else None
+    return None
 
 
 def _load(path: str) -> dict[str, Any]:
