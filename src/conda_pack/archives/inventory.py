@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from conda_pack.errors import UnsafeArchive
 from conda_pack.model import INDEX_PATH, PACK_FOLDER
-from conda_pack.segments.schema import Content, FileEntry, PackRecord, relocation
+from conda_pack.segments.schema import Content, FileEntry, PackRecord
 
 _KINDS = ("file", "link", "directory")
 _FILE_MODES = ("text", "binary")
@@ -117,7 +117,6 @@ def _check_entry(entry: FileEntry) -> None:
         sound = sound and entry.conda_meta.index >= 0 and set(entry.conda_meta.fields) <= _FIELDS
     if not sound:
         raise UnsafeArchive(f"The archive's record of {entry.path} makes no sense.")
-    relocation(entry)
 
 
 def _ranges(entry: FileEntry) -> list[tuple[str | None, int | list[int]]]:
