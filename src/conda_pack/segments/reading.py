@@ -81,7 +81,7 @@ class FileReader:
             return Piece((header(self._member(entry, 0, part.mtime)),), file)
         stored = self.stored(part, entry, read_file(self.path(entry.path), entry.size))
         size = len(stored.data)
-        head = header(self._member(entry, size, self.mtime(part, entry, stored.note)))
+        head = self.head(part, entry, size, stored.note)
         return Piece(
             (head, stored.data, padding(size)), self.file_entry(part, entry, stored), stored.note, entry.size
         )
@@ -107,7 +107,8 @@ class FileReader:
                 return Stored(stored.data, stored.sha256, {}, "left")
             raise PrefixTooLong(
                 f"The destination {self.plan.dest_prefix} is longer than the "
-                f"{len(fields['prefix_placeholder'])} bytes that {entry.path} has room for. Choose a shorter."
+                f"{len(fields['prefix_placeholder'])} bytes that {entry.path} has room for. "
+                "Choose a shorter one."
             ) from None
         fixed = b"".join(splice(pristine, edits))
         return Stored(fixed, hashlib.sha256(fixed).hexdigest(), {}, stored.note)
