@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -10,11 +11,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from conda_pack.cli import pack, unpack
 from conda_pack.errors import CondaPackException, UsageError
 
-#: Commands by name; without one, conda-pack packs.
-COMMANDS = {"pack": pack, "unpack": unpack}
+#: The commands, each a module beside this one; without one, conda-pack packs.
+COMMANDS = ("pack", "unpack")
 INTERRUPTED = 130
 
 
@@ -22,22 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    command = COMMANDS[name or "pack"]
     prog = f"conda-pack {name}" if name else "conda-pack"
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=command.DESCRIPTION,
-        epilog=command.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-        allow_abbrev=False,
-    )
-    command.configure_parser(parser)
-    options = parser.parse_args(arguments[1:] if name else arguments)
-    # a job that is told to end leaves nothing behind, as one that is interrupted
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(command.execute(options))
+        # a job that is told to end leaves nothing behind, as one that is interrupted
+        signal.signal(signal.SIGTERM, _terminate)
+        return _run(name or "pack", prog, arguments[1:] if name else arguments)
     except CondaPackException as error:
         print(f"conda-pack: error: {error}", file=sys.stderr)
         if isinstance(error, UsageError):
@@ -52,6 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"conda-pack: error: {error.filename or 'the system'}: {error.strerror}.", file=sys.stderr)
         return 1
+
+
+def _run(name: str, prog: str, arguments: Sequence[str]) -> int:
+    command = importlib.import_module(f"conda_pack.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=command.DESCRIPTION,
+        epilog=command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    command.configure_parser(parser)
+    return int(command.execute(parser.parse_args(arguments)))
 
 
 def _terminate(number: int, _: FrameType | None) -> NoReturn:

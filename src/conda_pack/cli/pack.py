@@ -6,9 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from conda_pack import __version__, api
+from conda_pack import __version__
 from conda_pack.archives.formats import INFER, format_names
-from conda_pack.cli.console import ConsoleReporter
 
 DESCRIPTION = (
     "Pack an installed conda environment into one archive that runs on any machine of the same platform."
@@ -123,6 +122,10 @@ class _Version(argparse.Action):
 
 def execute(options: argparse.Namespace) -> int:
     """Pack, and print the archive's path."""
+    # imported here, because most of the time of --help would be theirs
+    from conda_pack import api  # noqa: PLC0415
+    from conda_pack.cli.console import ConsoleReporter  # noqa: PLC0415
+
     path = api.pack(
         name=options.name,
         prefix=options.prefix,

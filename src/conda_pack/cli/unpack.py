@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from conda_pack import api
-from conda_pack.cli.console import ConsoleReporter
-
 DESCRIPTION = (
     "Put a packed environment at DEST, checked and exactly as if conda had installed it there. "
     "DEST appears whole or not at all."
@@ -31,6 +28,10 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Unpack, and print where the environment is."""
+    # imported here, because most of the time of --help would be theirs
+    from conda_pack import api  # noqa: PLC0415
+    from conda_pack.cli.console import ConsoleReporter  # noqa: PLC0415
+
     path = api.unpack(
         options.archive,
         options.dest,
