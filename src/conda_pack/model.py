@@ -137,6 +137,7 @@ class Environment:
     excluded_before: frozenset[str]
     runtime_before: frozenset[str]
     findings: tuple[Finding, ...] = ()
+    contested: Mapping[str, str] = field(default_factory=dict)  # sha256 of files that several packages own
 
 
 class Form(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -50,6 +51,7 @@ def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) 
         previous=entries,
         excluded_before=excluded,
         runtime_before=frozenset(item["path"] for item in index.get("runtime", ())),
+        contested=_contested(prefix, files, records),
     )
     return find(environment, lambda path: _read(os.path.join(prefix, path)))
 
@@ -103,6 +105,19 @@ def _dereferenced(
                 mode = stat.S_IMODE(status.st_mode) & 0o777
                 files[claim.path] = DiskFile(claim.path, "file", mode, status.st_size, int(status.st_mtime))
     return files
+
+
+def _contested(prefix: str, files: dict[str, DiskFile], records: tuple[Record, ...]) -> dict[str, str]:
+    """The digests of files that several packages own in different versions: only they tell whose it is."""
+    owners: dict[str, set[tuple[str | None, str | None]]] = {}
+    for record in records:
+        for claim in record.claims:
+            owners.setdefault(claim.path, set()).add((claim.sha256, claim.sha256_in_prefix))
+    return {
+        path: hashlib.sha256(_read(os.path.join(prefix, path))).hexdigest()
+        for path, versions in owners.items()
+        if len(versions) > 1 and path in files and files[path].kind == "file"
+    }
 
 
 def _platform(records: tuple[Record, ...]) -> Platform:

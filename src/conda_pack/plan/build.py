@@ -136,8 +136,8 @@ def _runtime(environment: Environment, runtime: Sequence[Blob], dest_prefix: str
 def _owners(environment: Environment, packed: Mapping[str, DiskFile]) -> dict[str, Owner]:
     """For each owned path: its record, its claim, and the digests by which others own it too.
 
-    Of several owners the one counts whose recorded size the file has; the sizes
-    cannot tell them apart if they are equal, so any of their digests is accepted.
+    Of several owners the one counts whose file it is by its digest, or else by its
+    size; any of their digests is accepted.
     """
     owners: dict[str, Owner] = {}
     for record in environment.records:
@@ -150,11 +150,19 @@ def _owners(environment: Environment, packed: Mapping[str, DiskFile]) -> dict[st
                 owners[claim.path] = (record, claim, ())
                 continue
             first, second = (known[0], known[1]), (record, claim)
-            if known[1].size != file.size and claim.size == file.size:
+            if _fit(claim, file, environment) > _fit(known[1], file, environment):
                 first, second = second, first
             digests = {second[1].sha256, second[1].sha256_in_prefix} - {None}
             owners[claim.path] = (*first, (*known[2], *sorted(str(digest) for digest in digests)))
     return owners
+
+
+def _fit(claim: Claim, file: DiskFile, environment: Environment) -> int:
+    """How well a claim describes the file on disk: by its digest, by its size, not at all."""
+    digest = environment.contested.get(file.path)
+    if digest is not None and digest in (claim.sha256_in_prefix, claim.sha256):
+        return 2
+    return 1 if claim.size == file.size else 0
 
 
 # ------------------------------------------------------------------- entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -26,9 +26,31 @@ def stored_document(record: Record, files: Sequence[FileEntry]) -> bytes:
     document = {key: value for key, value in record.document.items() if key not in dropped}
     if document.get("link"):
         document["link"] = _LINK
+    document = _without_source_hashes(document, record, {file.path for file in files if file.conda_meta})
     return with_hashes(
         document, files, {file.path: (file.sha256 or "", file.size) for file in files}, record.layout
     )
+
+
+def _without_source_hashes(document: dict[str, Any], record: Record, current: Set[str]) -> dict[str, Any]:
+    """Without the hashes that files had at the source prefix, where they are not brought up to date.
+
+    That is of files that are missing, changed, or in the archive as another package's.
+    """
+    stale = [
+        claim
+        for claim in record.claims
+        if claim.path not in current
+        and claim.path_type == "hardlink"
+        and claim.sha256 is not None
+        and claim.sha256_in_prefix not in (None, claim.sha256)
+    ]
+    if not stale:
+        return document
+    paths = list(document["paths_data"]["paths"])
+    for claim in stale:
+        paths[claim.index] = {**paths[claim.index], "sha256_in_prefix": claim.sha256}
+    return {**document, "paths_data": {**document["paths_data"], "paths": paths}}
 
 
 def with_hashes(
