@@ -69,7 +69,7 @@ def settle(
         try:
             document = msgspec.json.decode(documents[path])
             data = with_hashes(document, record.files, installed, record.json_layout)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (Mismatch, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedArchive(f"The archive is damaged: its record does not fit {path}.") from error
         folder.write(path, data, inventory.files[path].mode, None)
     for entry in inventory.files.values():

@@ -130,7 +130,7 @@ def relocate(environment: Environment, warn: Callable[[str], None]) -> int:
             environment.remove_unfinished(entry["path"])
             rewritten += _relocate_file(environment, entry, candidates, installed, warn)
         if record["name"]:
-            _relocate_conda_meta(environment, record, entries, installed)
+            _relocate_conda_meta(environment, record, entries, installed, warn)
     if state != done:
         environment.write_state(done)
     return rewritten
@@ -172,7 +172,11 @@ def _relocate_file(
 
 
 def _relocate_conda_meta(
-    environment: Environment, record: Dict[str, Any], entries: Iterable[Entry], installed: Installed
+    environment: Environment,
+    record: Dict[str, Any],
+    entries: Iterable[Entry],
+    installed: Installed,
+    warn: Callable[[str], None],
 ) -> None:
     relative = "conda-meta/" + record["dist"] + ".json"
     path = environment.path(relative)
@@ -180,7 +184,11 @@ def _relocate_conda_meta(
     with open(path, "rb") as file:
         old, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o7777
     document = json.loads(old.decode())
-    update_conda_meta(document, entries, installed)
+    try:
+        update_conda_meta(document, entries, installed)
+    except (Mismatch, LookupError, TypeError):
+        warn("{} was written anew since it was packed and is left as it is.".format(relative))
+        return
     new = dump_json(document, record["json_layout"])
     if new != old:
         environment.write(relative, new, mode)

@@ -194,7 +194,8 @@ def update_conda_meta(document: Dict[str, Any], entries: Iterable[Entry], instal
     ``installed`` maps a path to ``(sha256, size)`` of the file as it lies there.
     Each entry names its place in ``paths_data.paths`` and the fields that depend
     on the prefix, because installers differ in them (conda records the pristine
-    size of a text file, rattler the installed one).
+    size of a text file, rattler the installed one). Mismatch if the document is
+    not the one that was packed: the package was installed anew since.
     """
     paths = document["paths_data"]["paths"]
     for entry in entries:
@@ -203,8 +204,15 @@ def update_conda_meta(document: Dict[str, Any], entries: Iterable[Entry], instal
             continue
         sha256, size = installed[entry["path"]]
         values = {"sha256": sha256, "sha256_in_prefix": sha256, "size_in_bytes": size}
+        if meta["index"] >= len(paths) or _name(paths[meta["index"]]["_path"]) != _name(entry["path"]):
+            raise Mismatch()
         for field in meta["fields"]:
             paths[meta["index"]][field] = values[field]
+
+
+def _name(path: str) -> str:
+    """The last part, which is the same in a noarch package and where it is installed."""
+    return path.rsplit("/", 1)[-1]
 
 
 def dump_json(document: Dict[str, Any], layout: Dict[str, Any]) -> bytes:

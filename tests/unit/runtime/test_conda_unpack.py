@@ -364,6 +364,21 @@ def test_a_package_that_was_removed(work: Path) -> None:
     )
 
 
+def test_a_package_that_was_installed_anew(work: Path) -> None:
+    """A conda-meta file that another installer wrote since, in its own order, is left and named."""
+    prefix = unpack(work / "env")
+    path = prefix / f"conda-meta/{DIST}.json"
+    document = json.loads(path.read_bytes())
+    document["paths_data"]["paths"].reverse()
+    path.write_text(json.dumps(document))
+    before = path.read_bytes()
+    result = run(prefix)
+    assert result.returncode == 0
+    warning = f"conda-meta/{DIST}.json was written anew since it was packed and is left as it is."
+    assert result.stderr.splitlines()[0] == f"conda-unpack: warning: {warning}"
+    assert before == path.read_bytes()
+
+
 def test_too_long_a_prefix_touches_nothing(work: Path) -> None:
     """A prefix that does not fit is refused first, by the names of the files that it does not fit into."""
     prefix = unpack(work / ("l" * 120) / ("l" * 120))
