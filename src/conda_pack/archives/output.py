@@ -13,6 +13,7 @@ import io
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -40,6 +41,7 @@ _REASONS = {
     errno.EACCES: ("you have no permission to write there", "choose another folder"),
     errno.EPERM: ("you have no permission to write there", "choose another folder"),
 }
+_TRIES, _PAUSE = 100, 0.05  # five seconds in all
 # Errors that no reading can cause.
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.ENAMETOOLONG)
 
@@ -240,7 +242,13 @@ class AtomicFolder:
             elif isinstance(error, OSError) and error.errno in _OF_WRITING:
                 raise _failure(error, self.destination) from error
         finally:
-            remove_tree(self.path)  # nothing, where it has been renamed
+            # Nothing, where it has been renamed. Again, because an interrupt while a worker thread starts
+            # loses that thread, and it may still write the file it was given.
+            for _ in range(_TRIES):
+                remove_tree(self.path)
+                if not os.path.lexists(self.path):
+                    break
+                time.sleep(_PAUSE)
 
     def _publish(self) -> None:
         if os.path.dirname(self.path) == self._parent:
@@ -310,8 +318,13 @@ def _new(path: str, folder: str, make: Callable[[str], _Made]) -> tuple[str, _Ma
     while True:
         name = f".{os.path.basename(path)[:_NAME_KEPT]}.{secrets.token_hex(4)}.partial"
         partial = os.path.join(folder, name)
-        with suppress(FileExistsError):
+        try:
             return partial, make(partial)
+        except FileExistsError:
+            continue
+        except BaseException:  # interrupted when it was just made
+            remove_tree(partial)
+            raise
 
 
 def _create(path: str) -> int:
