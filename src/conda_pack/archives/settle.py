@@ -44,7 +44,7 @@ def relocated(entry: FileEntry, stored: bytes, to: Relocated) -> tuple[bytes, tu
         try:
             edits = target_edits(fields, to.prefix, to.limit)
         except TooLong:
-            edits = stored_edits(fields)  # optional: reported by the index before
+            edits = stored_edits(fields)  # optional: it keeps the prefix that it was packed with
         new = b"".join(splice(pristine, edits))
     except (Mismatch, LookupError, ValueError) as error:
         raise DamagedArchive(
