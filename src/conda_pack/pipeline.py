@@ -20,6 +20,7 @@ from conda_pack.progress import Reporter
 from conda_pack.relocation.store import Relocator
 from conda_pack.runtime.rules import shebang_limit
 from conda_pack.segments.assemble import Assembler
+from conda_pack.segments.cutting import Press
 from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import Index, PackageItem, SegmentItem, UnmanagedItem
 
@@ -44,7 +45,7 @@ def write_archive(
     for finding in plan.findings:
         reporter.warn(finding.text())
     relocator = Relocator(plan.environment.prefixes, plan.environment.platform)
-    assembler = Assembler(plan, FileReader(plan, relocator), kind.codec, level, reporter)
+    assembler = Assembler(plan, FileReader(plan, relocator), Press(kind.codec, level), reporter)
     container = CONTAINERS[kind.codec_name]()
     items: list[SegmentItem] = []
     offset = 0
@@ -61,17 +62,17 @@ def write_archive(
         write(container.begin())
         with ThreadPoolExecutor(threads) as pool:
             for segment in assembler.segments(pool, threads):
-                cut, compressed = segment.cut, segment.compressed
+                compressed = segment.compressed
                 items.append(
                     SegmentItem(
-                        part=cut.part,
-                        role=cut.role,
+                        part=segment.part,
+                        role=segment.role,
                         offset=offset,
                         length=len(compressed.data),
                         size=compressed.size,
                         sha256=segment.sha256,
-                        continues=cut.continues,
-                        at=cut.at,
+                        continues=segment.continues,
+                        at=segment.at,
                     )
                 )
                 write(compressed.data)

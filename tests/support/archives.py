@@ -23,6 +23,7 @@ from conda_pack.archives.formats import by_suffix
 from conda_pack.archives.reader import ArchiveFile
 from conda_pack.model import INDEX_PATH, PACK_FOLDER, Kind
 from conda_pack.segments.assemble import FOOTER, FOOTER_WIDTH
+from conda_pack.segments.grouping import SEGMENT_SIZE
 from conda_pack.segments.schema import (
     Content,
     FileEntry,
@@ -34,14 +35,14 @@ from conda_pack.segments.schema import (
     encode,
     identity,
 )
-from conda_pack.segments.tar import END, Member, comment, header, padding
+from conda_pack.segments.tar import BLOCK, END, Member, comment, header, members, padding
 from demo.installer import index_channel
 from demo.packages import PLACEHOLDER, Entry, File, Link, Package, text, write_package
 from tests.support.environments import LocalChannel, rattler_install
 from tests.support.trees import Tree, tree
 
 FORMATS = ("tar", "tar.gz", "tar.zst")
-SEGMENT = 4 << 20
+SEGMENT = SEGMENT_SIZE
 SIZES = (0, 1, 511, 512, 513, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 700)
 """Of files around all the borders that there are: of tar blocks and of segments."""
 
@@ -408,8 +409,8 @@ class Forgery:
             if old.role == "record":
                 record = by_part[old.part]
                 shipped = self.swap_records.get(record, encode(self.records[record]))
-                data = self._blob(record, shipped)
-            compressed = kind.codec.compress([data], 1)
+                data = plain[: _last_member(plain)] + self._blob(record, shipped)
+            compressed = kind.codec.compress(data, 1)
             digest = hashlib.sha256(compressed.data).hexdigest()
             items.append(
                 SegmentItem(
@@ -428,7 +429,7 @@ class Forgery:
         for number, lie in self.lies.items():
             items[number] = msgspec.structs.replace(items[number], **lie)
         index = Index(1, identity(self.content), self.arcroot, self.content, items)
-        compressed = kind.codec.compress([self._blob(INDEX_PATH, encode(index))], 1)
+        compressed = kind.codec.compress(self._blob(INDEX_PATH, encode(index)), 1)
         digest = hashlib.sha256(compressed.data).hexdigest()
         told = f"{FOOTER} index={len(out)},{len(compressed.data)},{compressed.size} sha256={digest}"
         out += compressed.data
@@ -449,6 +450,15 @@ class Forgery:
 def _kind(name: str) -> Kind:
     assert name in ("file", "link", "directory")
     return name  # type: ignore[return-value]
+
+
+def _last_member(stream: bytes) -> int:
+    """Where it begins: in a record's segment, after the package's conda-meta file."""
+    source, start = io.BytesIO(stream), 0
+    for member in members(source):
+        start = source.tell() - len(header(member))
+        source.seek(member.size + -member.size % BLOCK, io.SEEK_CUR)
+    return start
 
 
 def checksummed(block: bytes) -> bytes:

@@ -83,7 +83,7 @@ class ZstdContainer:
         self._frames.append((len(segment.data), segment.size))
 
     def end(self, footer: bytes) -> bytes:
-        frame = CODECS["zstd"].compress([footer], 1)
+        frame = CODECS["zstd"].compress(footer, 1)
         self.add(frame)
         table = b"".join(_SEEK_ENTRY.pack(*sizes) for sizes in self._frames)
         table += _SEEK_FOOTER.pack(len(self._frames), 0, _SEEKABLE)

@@ -13,13 +13,13 @@ from typing import Any
 from conda_pack.archives.inventory import Inventory
 from conda_pack.archives.reader import ArchiveFile
 from conda_pack.archives.settle import Relocated, relocated, settle
-from conda_pack.archives.writing import Folder, InOrder
+from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH
 from conda_pack.progress import Reporter
 from conda_pack.segments.schema import FileEntry, SegmentItem
 from conda_pack.segments.tar import BLOCK, Member, members
-from conda_pack.segments.workers import ordered
+from conda_pack.segments.workers import InOrder, ordered
 
 
 @dataclass

@@ -11,6 +11,7 @@ from types import TracebackType
 from conda_pack.archives.container import CUT_OFF, footer_text, tail_size
 from conda_pack.archives.formats import by_magic
 from conda_pack.errors import DamagedArchive
+from conda_pack.model import INDEX_PATH
 from conda_pack.segments.assemble import FOOTER
 from conda_pack.segments.schema import (
     FORMAT,
@@ -23,7 +24,7 @@ from conda_pack.segments.schema import (
     decode_record,
     identity,
 )
-from conda_pack.segments.tar import members
+from conda_pack.segments.tar import BLOCK, members
 
 _TAIL = 1 << 16
 _FOOTER = re.compile(
@@ -76,7 +77,7 @@ class ArchiveFile:
             raise DamagedArchive(CUT_OFF)
         offset, length, size = (int(number) for number in found[-1][:3])
         item = SegmentItem("", "index", offset, length, size, found[-1][3].decode())
-        self.index_data = self._member(item)
+        self.index_data = self._member(item, INDEX_PATH)
         return check_index(decode_index(self.index_data))
 
     def segment(self, item: SegmentItem) -> bytes:
@@ -91,19 +92,21 @@ class ArchiveFile:
             )
         return self._codec.decompress(data, item.size)
 
-    def _member(self, item: SegmentItem) -> bytes:
-        """The data of a segment that has one member."""
+    def _member(self, item: SegmentItem, path: str) -> bytes:
+        """The data of one member of a segment."""
         stream = io.BytesIO(self.segment(item))
         for member in members(stream):
-            return stream.read(member.size)
-        raise DamagedArchive("The archive is damaged: a segment is empty.")
+            if f"/{member.name}".endswith(f"/{path}"):
+                return stream.read(member.size)
+            stream.seek(member.size + -member.size % BLOCK, io.SEEK_CUR)
+        raise DamagedArchive(f"The archive is damaged: it has no {path} where it should be.")
 
     def record(self, package: PackageItem | UnmanagedItem) -> PackRecord:
         """The pack record of a package or of the unmanaged files."""
         dist = package.dist if isinstance(package, PackageItem) else ""
         for item in self.index.segments:
             if item.part == dist and item.role == "record":
-                return check_record(self._member(item), package)
+                return check_record(self._member(item, package.record), package)
         raise DamagedArchive(f"The archive is damaged: it has no {package.record}.")
 
 

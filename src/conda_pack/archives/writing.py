@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 from conda_pack.errors import UnsafeArchive
@@ -101,33 +100,3 @@ def write_all(descriptor: int, data: Any) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-class InOrder:
-    """Hands the stretches of one file to ``take`` in their order, whatever order they come in.
-
-    Nobody waits: a stretch that is early is kept until those before it are there.
-    """
-
-    def __init__(self, take: Any) -> None:
-        self._take = take
-        self._lock = threading.Lock()
-        self._early: dict[int, Any] = {}
-        self._position = 0
-
-    def add(self, offset: int, data: Any) -> int:
-        """Take note of ``data`` at ``offset``; returns how many bytes have been taken in order so far."""
-        with self._lock:
-            if offset < self._position or offset in self._early:
-                raise UnsafeArchive("The archive holds a part of a large file twice.")
-            self._early[offset] = data
-            while self._position in self._early:
-                stretch = self._early.pop(self._position)
-                self._take(stretch)
-                self._position += len(stretch)
-            return self._position
-
-    @property
-    def has_gaps(self) -> bool:
-        """Whether stretches were taken note of that fit nowhere."""
-        return bool(self._early)

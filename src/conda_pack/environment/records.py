@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -58,6 +58,10 @@ class _CondaMeta(msgspec.Struct):
     python_site_packages_path: str | None = None
 
 
+_META = msgspec.json.Decoder(_CondaMeta)
+_KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 def parse_record(text: bytes, dist: str, source: str, site_packages: str | None = None) -> Record:
     """Understand one conda-meta file.
 
@@ -65,7 +69,7 @@ def parse_record(text: bytes, dist: str, source: str, site_packages: str | None 
     ``site_packages`` the environment's, relative to the prefix, which the paths of
     noarch Python packages refer to. Raises CorruptMetadata.
     """
-    meta, document = _decode(text, source)
+    meta, keys = _decode(text, source)
     timestamp = meta.timestamp or 0
     linked = meta.link is not None and meta.link.type in (_SOFT_LINK, "softlink")
     return Record(
@@ -81,10 +85,10 @@ def parse_record(text: bytes, dist: str, source: str, site_packages: str | None 
         # milliseconds since conda-build 3.2, seconds before
         timestamp=int(timestamp / 1000 if timestamp > 253402300799 else timestamp),
         depends=tuple(meta.depends or ()),
-        installer=_installer(document),
+        installer=_installer(keys),
         linked_from=meta.link.source if linked and meta.link is not None else None,
         claims=tuple(_claims(meta, site_packages, source)),
-        document=document,
+        text=text,
         layout=_layout(text),
     )
 
@@ -99,23 +103,19 @@ def parse_site_packages(text: bytes, source: str) -> str:
     return f"lib/python{'.'.join(meta.version.split('.')[:2])}/site-packages"
 
 
-def _decode(text: bytes, source: str) -> tuple[_CondaMeta, dict[str, Any]]:
+def _decode(text: bytes, source: str) -> tuple[_CondaMeta, list[str]]:
+    """The record, and its keys in their order."""
     try:
-        document = msgspec.json.decode(text)
-        return _convert(document), document
+        return _META.decode(text), list(_KEYS.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptMetadata(
             f"{source} is no package record: {error}. Reinstall that package, or restore the file."
         ) from error
 
 
-def _convert(document: object) -> _CondaMeta:
-    return msgspec.convert(document, _CondaMeta)
-
-
-def _installer(document: dict[str, Any]) -> Literal["conda", "rattler"]:
+def _installer(keys: list[str]) -> Literal["conda", "rattler"]:
     """Who wrote it: conda and mamba sort the keys, rattler keeps the order of its structures."""
-    return "conda" if list(document) == sorted(document) else "rattler"
+    return "conda" if keys == sorted(keys) else "rattler"
 
 
 def _layout(text: bytes) -> JsonLayout:

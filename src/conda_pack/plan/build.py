@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from conda_pack.errors import EnvironmentFindings, UsageError
 from conda_pack.model import (
     PACK_FOLDER,
@@ -271,8 +273,8 @@ def _with_source_mtime(entry: Entry, mtimes: Mapping[str, int]) -> Entry:
         return entry
     mtime = mtimes.get(entry.source.path)
     if mtime is None:  # the source keeps its own time, or nobody's package has it
-        return replace(entry, source=None)
-    return replace(entry, source_mtime=mtime)
+        return msgspec.structs.replace(entry, source=None)
+    return msgspec.structs.replace(entry, source_mtime=mtime)
 
 
 # --------------------------------------------------------------------- parts

@@ -54,9 +54,9 @@ class Relocator:
         """Longest first line of a script, in bytes."""
         return shebang_limit(self.platform.subdir)
 
-    def holds_prefix(self, data: bytes) -> bool:
-        """Whether any name of the prefix occurs in ``data``."""
-        return any(prefix in data for prefix in self.prefixes)
+    def prefixes_in(self, entry: Entry) -> tuple[bytes, ...]:
+        """What must not occur in a file that is stored as it is; no package's file is searched."""
+        return () if entry.form is Form.AS_IS else self.prefixes
 
     def store(self, entry: Entry, data: bytes, installer: str = "conda") -> Stored:
         """The stored form of ``data``, the installed bytes of ``entry``.
@@ -69,11 +69,11 @@ class Relocator:
             before = self._as_before(entry.previous, data)
             if before is not None:
                 pristine, stored = before
-                return _noted(stored, _note(entry, _sha256(data), pristine))
+                return _noted(stored, note_of(entry, _sha256(data), pristine))
         if entry.form is Form.RESTORE:
             return self._restored(entry, data, installer)
         digest = _sha256(data)
-        note = _note(entry, digest)
+        note = note_of(entry, digest)
         if entry.form is Form.AS_IS and not note:
             return Stored(data, digest)
         rule = {"conda": "conda-entry"}.get(installer, installer) if entry.form is Form.SCRIPT else "distlib"
@@ -98,7 +98,7 @@ class Relocator:
         )
         if found is not None:
             return self._with_trampoline(entry, *found)
-        return self._searched(entry, data, installer, _note(entry, _sha256(data)))
+        return self._searched(entry, data, installer, note_of(entry, _sha256(data)))
 
     def _searched(self, entry: Entry, data: bytes, rule: str, note: Note) -> Stored:
         """Anybody's file: find what in it is the prefix."""
@@ -176,7 +176,7 @@ class Relocator:
         return _stored(b"".join(splice(pristine, stored_edits(fields))), fields)
 
 
-def _note(entry: Entry, digest: str, pristine: bytes | None = None) -> Note:
+def note_of(entry: Entry, digest: str, pristine: bytes | None = None) -> Note:
     """What conda-meta says of the installed bytes, by their ``digest``, and of the pristine ones if known."""
     claim = entry.claim
     if claim is None or claim.sha256 is None:

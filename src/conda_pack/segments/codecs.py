@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,8 @@ else:
 DEFLATE_ERROR: type[Exception] = vars(isal_zlib)["IsalError"]
 #: Readers with little memory refuse larger windows (RFC 9659): 8 MiB.
 LARGEST_WINDOW_LOG = 23
+#: Bytes, or a part of a buffer.
+Data = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Codec(Protocol):
     levels: range
     default_level: int
 
-    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
-        """One segment of the joined buffers."""
+    def compress(self, data: Data, level: int) -> Compressed:
+        """One segment."""
 
     def decompress(self, data: bytes, size: int) -> bytes:
         """The ``size`` bytes of a segment, exactly; DamagedArchive if they are not that."""
@@ -52,9 +54,8 @@ class Stored:
     levels = range(1)
     default_level = 0
 
-    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:  # noqa: ARG002
-        data = b"".join(buffers)
-        return Compressed(data, len(data), 0)
+    def compress(self, data: Data, level: int) -> Compressed:  # noqa: ARG002
+        return Compressed(bytes(data), len(data), 0)
 
     def decompress(self, data: bytes, size: int) -> bytes:
         return _exactly(data, size)
@@ -72,7 +73,8 @@ def _deflaters() -> dict[int, Callable[[], Any]]:
         return lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
 
     def ng(level: int) -> Callable[[], Any]:
-        return lambda: zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15)
+        # memLevel 9: 10 % less time than the default 8, and 0.4 % larger
+        return lambda: zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15, 9)
 
     return {0: ng(0), **{n: isal(n) for n in (1, 2, 3)}, **{n: ng(n) for n in range(4, 10)}}
 
@@ -84,15 +86,10 @@ class Deflate:
     default_level = 4
     _compressors = _deflaters()
 
-    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
+    def compress(self, data: Data, level: int) -> Compressed:
         compressor = self._compressors[level]()
-        pieces, size, crc = [], 0, 0
-        for buffer in buffers:
-            pieces.append(compressor.compress(buffer))
-            size += len(buffer)
-            crc = isal_zlib.crc32(buffer, crc)
-        pieces.append(compressor.flush(zlib.Z_FULL_FLUSH))
-        return Compressed(b"".join(pieces), size, crc)
+        compressed = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
+        return Compressed(compressed, len(data), isal_zlib.crc32(data))
 
     def decompress(self, data: bytes, size: int) -> bytes:
         decompressor = isal_zlib.decompressobj(-15)
@@ -104,19 +101,23 @@ class Deflate:
 
 
 class Zstd:
-    """One frame with its size and a checksum."""
+    """One frame with its size and a checksum, its window as large as a segment.
+
+    The 1.4 GB environment on one core at level 3: windowLog 21 and segments of 4 MiB 3.92 s
+    329.4 MB, 22 and 8 MiB 324.9 MB, 23 and 8 MiB 4.7 s 324.3 MB, 23 and 16 MiB 322.9 MB; by file
+    in one frame of the zstd tool 328.2 MB.
+    """
 
     levels = range(-7, 23)
     default_level = 3
 
-    def compress(self, buffers: Sequence[bytes], level: int) -> Compressed:
-        data = b"".join(buffers)
+    def compress(self, data: Data, level: int) -> Compressed:
         parameter = zstd.CompressionParameter
         bounds: dict[int, int] = {
             parameter.compression_level: level,
             parameter.checksum_flag: 1,
             parameter.content_size_flag: 1,
-            **({parameter.window_log: LARGEST_WINDOW_LOG} if level > 19 else {}),
+            parameter.window_log: LARGEST_WINDOW_LOG,
         }
         return Compressed(zstd.compress(data, options=bounds), len(data), 0)
 

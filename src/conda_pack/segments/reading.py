@@ -1,96 +1,64 @@
-"""Files → the pieces of the tar stream, in parallel: each file is opened once, read once, hashed once."""
+"""Files → members of the stream: each file is opened once, read once, hashed once."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import struct
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from conda_pack.errors import FileChanged, PrefixTooLong
 from conda_pack.model import Entry, Form, Note, Part, Plan, Stored
-from conda_pack.relocation.store import Relocator
+from conda_pack.relocation.store import Relocator, note_of
 from conda_pack.runtime.rules import TooLong, inverse, splice, stored_edits, target_edits
+from conda_pack.segments.cutting import Cutter
 from conda_pack.segments.schema import CondaMetaFields, FileEntry
-from conda_pack.segments.tar import Member, header, padding
+from conda_pack.segments.tar import Member, header
 
-#: A segment ends at the first member after this many bytes. zstd -3 looks 2 MiB back and deflate
-#: 32 KiB, so longer ones compress no better; a worker holds a few of them.
-SEGMENT_SIZE = 4 << 20
-#: Files of one task: enough work to make the hand-over cheap.
-_BATCH_BYTES = 1 << 20
-_BATCH_FILES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Consecutive bytes of the stream. ``entry`` comes with the piece that completes a file.
-
-    ``continues`` is set where the piece begins within a file's data, at offset ``at``.
-    """
-
-    buffers: tuple[bytes, ...]
-    entry: FileEntry | None = None
-    note: Note = ""
-    size_read: int = 0
-    continues: str | None = None
-    at: int = 0
-
-
-Task = Callable[[], list[Piece]]
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_BYTECODE_HEADER = 16  # PEP 552
 
 
 @dataclass(frozen=True)
 class FileReader:
-    """Makes the pieces of a plan's entries."""
+    """Makes the members of a plan's entries."""
 
     plan: Plan
     relocator: Relocator
-    _large: threading.Lock = field(default_factory=threading.Lock)
 
-    def tasks(self, part: Part) -> Iterator[Task]:
-        """The tasks whose pieces, in order, are the members of ``part``."""
-        batch: list[Entry] = []
-        size = 0
-        for entry in part.entries:
-            if entry.size > SEGMENT_SIZE:
-                if batch:
-                    yield self._batch(part, batch)
-                    batch, size = [], 0
-                yield from _LargeFile(self, part, entry).tasks()
-                continue
-            batch.append(entry)
-            size += entry.size
-            if size >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
-                yield self._batch(part, batch)
-                batch, size = [], 0
-        if batch:
-            yield self._batch(part, batch)
-
-    def _batch(self, part: Part, entries: list[Entry]) -> Task:
-        return lambda: [self._whole(part, entry) for entry in entries]
-
-    def _whole(self, part: Part, entry: Entry) -> Piece:
+    def add(self, part: Part, entry: Entry, cutter: Cutter) -> tuple[FileEntry, Note]:
+        """Add the member of an entry; returns what the pack record says of it."""
         if entry.kind != "file":
-            file = FileEntry(path=entry.path, type=entry.kind, mode=entry.mode, target=entry.target or None)
-            return Piece((header(self._member(entry, 0, part.mtime)),), file)
-        stored = self.stored(part, entry, read_file(self.path(entry.path), entry.size))
-        size = len(stored.data)
-        head = self.head(part, entry, size, stored.note)
-        return Piece(
-            (head, stored.data, padding(size)), self.file_entry(part, entry, stored), stored.note, entry.size
-        )
+            cutter.keep(header(self._member(entry, 0, part.mtime)), 0)
+            return FileEntry(
+                path=entry.path, type=entry.kind, mode=entry.mode, target=entry.target or None
+            ), ""
+        size = entry.size
+        head = self.head(part, entry, size, "")
+        room = cutter.room(head, size + 1)
+        read_into(self.path(entry.path), room)
+        with room[:size] as data:
+            digest = hashlib.sha256(data).hexdigest()
+        note = note_of(entry, digest)
+        if _is_plain(entry, note) and not any(
+            cutter.holds(prefix, head, size) for prefix in self.relocator.prefixes_in(entry)
+        ):
+            cutter.keep(head, size)
+            return FileEntry(path=entry.path, mode=entry.mode, size=size, sha256=digest), note
+        installed = bytes(room[:size])
+        room.release()  # or the buffer could not grow
+        stored = self.stored(part, entry, installed)
+        cutter.member(self.head(part, entry, len(stored.data), stored.note), stored.data, entry.path)
+        return self.file_entry(part, entry, stored), stored.note
 
     # -------------------------------------------------- shared with large files
 
     def path(self, relative: str) -> str:
         """Where it lies on this machine."""
-        return os.path.join(self.plan.environment.prefix, *relative.split("/"))
+        return f"{self.plan.environment.prefix}/{relative}"
 
     def stored(self, part: Part, entry: Entry, data: bytes) -> Stored:
         """The archive's form of an entry's bytes, already at its place if the plan has a fixed one."""
@@ -134,8 +102,11 @@ class FileReader:
         if entry.bytecode is None:
             return part.mtime
         try:
-            with open(self.path(entry.bytecode), "rb", buffering=0) as file:
-                flags, mtime, size = struct.unpack("<4xIII", file.read(16))
+            descriptor = os.open(self.path(entry.bytecode), _READ)
+            try:
+                flags, mtime, size = struct.unpack("<4xIII", os.read(descriptor, _BYTECODE_HEADER))
+            finally:
+                os.close(descriptor)
         except (OSError, struct.error):
             return part.mtime
         return mtime if flags == 0 and size == entry.size else part.mtime
@@ -171,24 +142,46 @@ def _conda_meta_fields(part: Part, entry: Entry, stored: Stored) -> CondaMetaFie
     return CondaMetaFields(claim.index, fields) if fields else None
 
 
-def read_file(path: str, size: int) -> bytes:
-    """The ``size`` bytes of a file; FileChanged if it is gone, unreadable, or not that long any more."""
+def _is_plain(entry: Entry, note: Note) -> bool:
+    """Whether the stored bytes are the installed ones, if the prefix does not occur in them."""
+    return entry.previous is None and not note and entry.form in (Form.AS_IS, Form.SEARCH)
+
+
+def read_into(path: str, room: memoryview) -> None:
+    """Fill ``room`` with a file that is one byte shorter, so that it shows if it has grown.
+
+    Raises FileChanged for one that is gone, unreadable, or not that long any more.
+    """
+    done, size = 0, len(room) - 1
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, _READ)
         try:
-            data = os.read(descriptor, size + 1)
-            while len(data) < size:  # a signal, or a file system that gives less at once
-                more = os.read(descriptor, size + 1 - len(data))
-                if not more:
+            while more := read_some(descriptor, room[done:]):
+                done += more
+                if done >= size:
                     break
-                data += more
         finally:
             os.close(descriptor)
     except OSError as error:
         raise unreadable(path, error) from error
-    if len(data) != size:
+    if done != size:
         raise changed(path)
-    return data
+
+
+def read_some(descriptor: int, room: memoryview) -> int:
+    """What the next read(2) puts into ``room``; returns how many bytes."""
+    if hasattr(os, "readv"):
+        return os.readv(descriptor, (room,))
+    data = os.read(descriptor, len(room))  # Windows
+    room[: len(data)] = data
+    return len(data)
+
+
+def read_file(path: str, size: int) -> bytes:
+    """The ``size`` bytes of a file, as ``read_into``."""
+    room = bytearray(size + 1)
+    read_into(path, memoryview(room))
+    return bytes(room[:size])
 
 
 def unreadable(path: str, error: OSError) -> FileChanged:
@@ -206,136 +199,3 @@ def unreadable(path: str, error: OSError) -> FileChanged:
 def changed(path: str) -> FileChanged:
     """The error for a file that somebody writes to."""
     return FileChanged(f"{path} changed while the environment was packed. Nothing was written; try again.")
-
-
-class _LargeFile:
-    """A file of several segments: a task per stretch, the hash handed on from each to the next.
-
-    Tasks start in order, so the one waited for is always under way or done.
-    """
-
-    def __init__(self, reader: FileReader, part: Part, entry: Entry) -> None:
-        self._reader, self._part, self._entry = reader, part, entry
-        self._turn = threading.Condition()
-        self._begun = False
-        self._hashed = 0  # stretches that the hash has seen
-        self._failed = False
-        self._hash = hashlib.sha256()
-        self._stored: Stored | None = None  # set where the bytes are not simply the file's
-        self._mtime = 0
-
-    def tasks(self) -> Iterator[Task]:
-        count = -(-self._entry.size // SEGMENT_SIZE)
-        for number in range(count):
-            yield lambda number=number: [self._piece(number, last=number == count - 1)]  # type: ignore[misc]
-
-    def _piece(self, number: int, last: bool) -> Piece:
-        try:
-            return self._read(number, last)
-        except BaseException:
-            with self._turn:
-                self._failed = True
-                self._turn.notify_all()
-            raise
-
-    def _read(self, number: int, last: bool) -> Piece:
-        start = number * SEGMENT_SIZE
-        if number == 0:
-            self._begin()
-        else:
-            self._wait(lambda: self._begun)
-        data = self._data(start, last)
-        self._wait(lambda: self._hashed == number)
-        if self._stored is None:
-            self._hash.update(data)
-        buffers = [data]
-        entry, note = None, self._stored.note if self._stored is not None else ""
-        if number == 0:
-            buffers.insert(0, self._head())
-        if last:
-            entry, note, fill = self._end()
-            buffers.append(fill)
-        with self._turn:
-            self._hashed += 1
-            self._turn.notify_all()
-        size_read = min(SEGMENT_SIZE, self._entry.size - start)
-        return Piece(tuple(buffers), entry, note, size_read, self._entry.path if number else None, start)
-
-    def _wait(self, ready: Callable[[], bool]) -> None:
-        with self._turn:
-            self._turn.wait_for(lambda: ready() or self._failed)
-            if self._failed:
-                raise changed(self._reader.path(self._entry.path))
-
-    def _begin(self) -> None:
-        """Decide whether the stored bytes are the file's own: then no more than a stretch is held."""
-        entry, reader = self._entry, self._reader
-        status = self._status()
-        self._mtime = status.st_mtime_ns
-        if status.st_size != entry.size:
-            raise changed(reader.path(entry.path))
-        plain = entry.form is Form.AS_IS or (
-            entry.form is not Form.RESTORE and entry.previous is None and not self._holds_prefix()
-        )
-        if not plain:
-            self._stored = reader.stored(self._part, entry, read_file(reader.path(entry.path), entry.size))
-        with self._turn:
-            self._begun = True
-            self._turn.notify_all()
-
-    def _status(self) -> os.stat_result:
-        path = self._reader.path(self._entry.path)
-        try:
-            return os.stat(path)
-        except OSError as error:
-            raise unreadable(path, error) from error
-
-    def _holds_prefix(self) -> bool:
-        overlap = max(len(prefix) for prefix in self._reader.relocator.prefixes)
-        tail = b""
-        for start in range(0, self._entry.size, SEGMENT_SIZE):
-            data = tail + self._stretch(start, SEGMENT_SIZE)
-            if self._reader.relocator.holds_prefix(data):
-                return True
-            tail = data[-overlap:]
-        return False
-
-    def _data(self, start: int, last: bool) -> bytes:
-        if self._stored is not None:
-            # the last stretch takes what restoring added
-            return self._stored.data[start : None if last else start + SEGMENT_SIZE]
-        return self._stretch(start, min(SEGMENT_SIZE, self._entry.size - start))
-
-    def _stretch(self, start: int, size: int) -> bytes:
-        path = self._reader.path(self._entry.path)
-        try:
-            with open(path, "rb", buffering=0) as file:
-                data = os.pread(file.fileno(), size, start)
-        except OSError as error:
-            raise unreadable(path, error) from error
-        if len(data) != min(size, self._entry.size - start):
-            raise changed(path)
-        return data
-
-    def _head(self) -> bytes:
-        if self._stored is not None:
-            return self._reader.head(self._part, self._entry, len(self._stored.data), self._stored.note)
-        return self._reader.head(self._part, self._entry, self._entry.size, "")
-
-    def _end(self) -> tuple[FileEntry, Note, bytes]:
-        entry, stored = self._entry, self._stored
-        if self._status().st_mtime_ns != self._mtime:
-            raise changed(self._reader.path(entry.path))
-        if stored is not None:
-            return (
-                self._reader.file_entry(self._part, entry, stored),
-                stored.note,
-                padding(len(stored.data)),
-            )
-        digest = self._hash.hexdigest()
-        claim = entry.claim
-        expected = {None} if claim is None else {claim.sha256, claim.sha256_in_prefix, *entry.accepted}
-        known = claim is None or claim.sha256 is None or digest in expected
-        note: Note = "" if known else "modified"
-        bare = Stored(b"", digest, {}, note)
-        return self._reader.file_entry(self._part, entry, bare, entry.size), note, padding(entry.size)

@@ -88,6 +88,14 @@ class UnmanagedItem(msgspec.Struct):
     size: int
 
 
+class PartEnd(msgspec.Struct):
+    """What the index takes from one part: its item, and the files that limit the prefix, in bytes."""
+
+    item: PackageItem | UnmanagedItem
+    longest_prefix: int | None
+    limited_by: list[str]
+
+
 class Content(msgspec.Struct):
     """What the archive holds: its digest is the pack's identity, the same in every format."""
 

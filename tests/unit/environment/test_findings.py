@@ -31,7 +31,7 @@ def record(name: str, *claims: Claim | str, linked_from: str | None = None) -> R
         installer="conda",
         linked_from=linked_from,
         claims=tuple(Claim(claim, 0, "hardlink") if isinstance(claim, str) else claim for claim in claims),
-        document={},
+        text=b"{}",
         layout=JsonLayout(2, True, "\n"),
     )
 

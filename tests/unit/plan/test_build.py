@@ -52,7 +52,7 @@ def record(name: str, *claims: Claim, timestamp: int = TIME) -> Record:
         installer="conda",
         linked_from=None,
         claims=claims,
-        document={},
+        text=b"{}",
         layout=JsonLayout(2, True, "\n"),
     )
 

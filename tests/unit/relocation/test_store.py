@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from conda_pack.model import Claim, DiskFile, Entry, Form, Platform, Stored
 from conda_pack.relocation.store import NEUTRAL, Relocator
