@@ -1,6 +1,6 @@
 """The way of the data, kept: which part may import which.
 
-    environment → plan → segments → archives       (api and pipeline join them, cli calls api)
+    environment → plan → segments → archives       (packing and unpacking join them, cli calls api)
 
 ``relocation`` and ``runtime`` hold the rules that segments (into the archive)
 and archives (out of it) apply.
@@ -28,14 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     "plan": {"errors", "model"},
     "segments": {"errors", "model", "progress", "relocation", "runtime"},
     "archives": {"errors", "model", "progress", "runtime", "segments"},
-    "pipeline": {"model", "progress", "runtime", "relocation", "segments", "archives"},
+    "packing": {"model", "progress", "relocation", "segments", "archives"},
+    "unpacking": {"errors", "progress", "runtime", "segments", "archives"},
     "api": {
         *("errors", "model", "progress", "runtime"),
-        *("environment", "plan", "segments", "archives", "pipeline"),
+        *("environment", "plan", "segments", "archives", "packing", "unpacking"),
         "cli",  # only the reporter, and only when the caller asks for progress
     },
-    "cli": {"api", "archives", "errors", "progress", "conda_pack"},
-    "conda_pack": {"api", "errors", "runtime"},
+    "cli": {"api", "archives", "errors", "progress", "unpacking", "conda_pack"},
+    "conda_pack": {"api", "errors", "runtime", "unpacking"},
     "__main__": {"cli"},
 }
 
@@ -88,7 +89,8 @@ def test_every_part_has_its_rule() -> None:
 @pytest.mark.parametrize("name", ["rules.py", "conda_unpack.py"])
 def test_what_ships_needs_the_standard_library_alone(name: str) -> None:
     """bin/conda-unpack runs where nothing is installed."""
-    imported = set(_imports(PACKAGE / "runtime" / name)) - {"conda_pack.runtime.rules"}
+    shipped = {"conda_pack.runtime.rules", "conda_pack.runtime.version"}
+    imported = set(_imports(PACKAGE / "runtime" / name)) - shipped
     assert {module.split(".")[0] for module in imported} - set(sys.stdlib_module_names) == set()
 
 

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from conda_pack.errors import CondaPackException
-from conda_pack.runtime.conda_unpack import VERSION
+from conda_pack.runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from conda_pack.api import CondaEnv, File, pack, unpack
+    from conda_pack.api import CondaEnv, File, pack
+    from conda_pack.unpacking import unpack
 
 __version__ = VERSION
 __all__ = ["CondaEnv", "CondaPackException", "File", "__version__", "pack", "unpack"]

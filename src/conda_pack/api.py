@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from conda_pack.archives.formats import DEFAULT, INFER, Format, by_name, by_suffix, level_of
 from conda_pack.archives.output import AtomicFile
-from conda_pack.archives.reader import ArchiveFile
 from conda_pack.environment.findings import IGNORE_EDITABLE, IGNORE_MISSING
 from conda_pack.environment.locate import locate
 from conda_pack.environment.read import read_environment
-from conda_pack.errors import CondaPackException, DamagedArchive, UsageError
+from conda_pack.errors import UsageError
 from conda_pack.model import Environment
-from conda_pack.pipeline import unpack_file, unpack_stream, write_archive
+from conda_pack.packing import write_archive
 from conda_pack.plan.build import build, check_errors
 from conda_pack.plan.select import Filter, check_filters, excluded
 from conda_pack.progress import PythonWarnings, Reporter
 from conda_pack.runtime.files import runtime_files
 from conda_pack.segments.workers import worker_count
+from conda_pack.unpacking import unpack
 
-# ------------------------------------------------------------------------ pack
+__all__ = ["CondaEnv", "File", "pack", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -254,37 +253,3 @@ def _reporter(verbose: bool) -> Reporter:
     from conda_pack.cli.console import ConsoleReporter  # noqa: PLC0415 - rich, only where it is shown
 
     return ConsoleReporter()
-
-
-# ---------------------------------------------------------------------- unpack
-
-
-def unpack(archive: str, dest: str, *, n_threads: int | None = None, reporter: Reporter | None = None) -> str:
-    """Put the environment of ``archive`` at ``dest``, exactly as if it had been installed there.
-
-    ``archive`` is a path, or ``-`` for standard input. ``dest`` is a new or an empty
-    folder; it appears whole or not at all. Returns its absolute path.
-
-    Raises DamagedArchive, UnsafeArchive, PrefixTooLong, OutputExists, FolderMissing
-    and WriteFailed.
-    """
-    reporter = reporter or PythonWarnings()
-    dest = os.path.abspath(dest)
-    try:
-        if archive == "-":
-            return unpack_stream(sys.stdin.buffer, dest, reporter)
-        with _opened(archive) as source:
-            return unpack_file(source, dest, worker_count(n_threads), reporter)
-    except DamagedArchive as error:
-        raise type(error)(f"{'standard input' if archive == '-' else archive}: {error}") from error
-
-
-def _opened(archive: str) -> ArchiveFile:
-    try:
-        return ArchiveFile(archive)
-    except FileNotFoundError:
-        raise CondaPackException(f"There is no archive {archive}.") from None
-    except IsADirectoryError:
-        raise CondaPackException(f"{archive} is a folder, not an archive.") from None
-    except OSError as error:
-        raise DamagedArchive(f"It cannot be read: {error.strerror}.") from error

@@ -23,6 +23,10 @@ Note = Literal["", "modified", "unrestored", "left"]
 PACK_FOLDER = "conda-meta/conda-pack"
 INDEX_PATH = f"{PACK_FOLDER}/index.json"
 UNMANAGED_RECORD = f"{PACK_FOLDER}/unmanaged.json"
+#: What the stream begins and ends with, in comments that no reader minds.
+OPENING = "conda-pack 1 arcroot="
+FOOTER = "conda-pack-footer 1"
+FOOTER_WIDTH = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def lie(function: Lie) -> Lie:
     return function
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sound(work_root: Path) -> Path:
     folder = work_root / "hostile"
     return pack(small_environment(folder / "env"), folder / "sound.tar")

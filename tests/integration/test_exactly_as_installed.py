@@ -141,7 +141,7 @@ def test_too_long_a_prefix_is_refused_after_tar_too(small_rattler: Packed, work:
 
 def altered_or_missing(report: str) -> list[str]:
     """What ``conda doctor`` says of packages with files that are not as their record says."""
-    return re.findall("^.*(?:: [0-9]+|no packages with .* files.)$", report, re.MULTILINE)
+    return sorted(re.findall("^.*(?:: [0-9]+|no packages with .* files.)$", report, re.MULTILINE))
 
 
 GOOD = [f"✅ There are no packages with {what} files." for what in ("altered", "missing")]

@@ -118,7 +118,7 @@ READERS: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(work_root: Path) -> Path:
     """Where every reader puts the environment, so that the prefix is the same for all."""
     folder = work_root / "readers"
@@ -126,7 +126,7 @@ def place(work_root: Path) -> Path:
     return folder / "environment"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def expected(demo_channel: LocalChannel, work_root: Path, place: Path) -> tuple[Tree, dict[str, int]]:
     """What ``conda-pack unpack`` makes there."""
     unpack_file(rich_pack(demo_channel, work_root, "tar.zst"), place)
@@ -239,7 +239,7 @@ def test_a_pipe_that_is_slow(work: Path) -> None:
 # --------------------------------------------------------------- old Pythons
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_packs(work_root: Path) -> dict[str, Path]:
     folder = work_root / "small-packs"
     prefix = small_environment(folder / "env")

@@ -114,7 +114,7 @@ def test_touching_files_changes_nothing(demo_channel: LocalChannel, work: Path) 
 Install = Callable[[Path], None]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def channel_with_bulk(demo_channel: LocalChannel, work_root: Path) -> Path:
     return rich_channel(demo_channel, work_root / "reproducible-channel")
 

@@ -18,7 +18,7 @@ from tests.support.real_conda import RealConda
 SPECS = ["first", "second"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_paths(work_root: Path) -> Path:
     """A channel of two packages that own a text, a binary and an ordinary file in different versions."""
     channel = work_root / "channels" / "shared paths"

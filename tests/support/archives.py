@@ -21,8 +21,7 @@ from conda_pack import api
 from conda_pack.archives.container import CONTAINERS
 from conda_pack.archives.formats import by_suffix
 from conda_pack.archives.reader import ArchiveFile
-from conda_pack.model import INDEX_PATH, PACK_FOLDER, Kind
-from conda_pack.segments.assemble import FOOTER, FOOTER_WIDTH
+from conda_pack.model import FOOTER, FOOTER_WIDTH, INDEX_PATH, PACK_FOLDER, Kind
 from conda_pack.segments.grouping import SEGMENT_SIZE
 from conda_pack.segments.schema import (
     Content,

@@ -9,7 +9,7 @@ from typing import Protocol
 from isal import isal_zlib
 
 from conda_pack.errors import DamagedArchive
-from conda_pack.segments.codecs import CODECS, Compressed
+from conda_pack.segments.codecs import CODECS, Compressed, decompress
 
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # no name, no time, of no system in particular
 _LARGEST_STORED = 65535
@@ -112,7 +112,7 @@ def footer_text(codec_name: str, tail: bytes) -> bytes:
     end = len(tail) - table - _SKIPPABLE_HEADER.size
     if end < compressed or size > _LARGEST_STORED:
         raise DamagedArchive(CUT_OFF)
-    return CODECS["zstd"].decompress(tail[end - compressed : end], size)
+    return decompress(CODECS["zstd"], tail[end - compressed : end], size)
 
 
 def tail_size(codec_name: str, tail: bytes) -> int:

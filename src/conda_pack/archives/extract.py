@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from conda_pack.archives.inventory import Inventory
+from conda_pack.archives.pieces import PieceStream
 from conda_pack.archives.reader import ArchiveFile
-from conda_pack.archives.settle import Relocated, relocated, settle
+from conda_pack.archives.settle import Relocated, relocated, relocated_document, settle
 from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH
 from conda_pack.progress import Reporter
+from conda_pack.runtime.rules import digest
+from conda_pack.segments.processes import spread
 from conda_pack.segments.schema import FileEntry, SegmentItem
 from conda_pack.segments.tar import BLOCK, Member, members
-from conda_pack.segments.workers import InOrder, ordered
 
 
 @dataclass
@@ -28,7 +27,6 @@ class _Found:
 
     seen: list[str] = field(default_factory=list)
     installed: dict[str, tuple[str, int]] = field(default_factory=dict)
-    documents: dict[str, bytes] = field(default_factory=dict)
     size: int = 0
 
 
@@ -45,100 +43,106 @@ class Extraction:
         self._archive, self._inventory, self._folder = archive, inventory, folder
         self._relocate = Relocated(prefix, limit)
         self._conda_meta = inventory.conda_meta if prefix is not None else {}
-        self._large: dict[str, _LargeFile] = {}
+        self._installed: dict[str, tuple[str, int]] = {}
         arcroot = archive.index.arcroot
         self._root = f"{arcroot}/" if arcroot else ""
 
-    def run(self, pool: ThreadPoolExecutor, threads: int, reporter: Reporter) -> None:
+    def run(self, threads: int, reporter: Reporter) -> None:
         """Do it; the folder is complete afterwards. Raises DamagedArchive, UnsafeArchive, OSError."""
         for relative in self._inventory.folders:
             self._folder.make_folder(relative)
         seen: set[str] = set()
-        found = _Found()
-        for result in ordered(pool, self._tasks(), 2 * threads + 2):
-            for path in result.seen:
-                if path in seen:
-                    raise UnsafeArchive(f"The archive holds {path} twice.")
-                seen.add(path)
-            found.installed.update(result.installed)
-            found.documents.update(result.documents)
-            reporter.advance(result.size)
+        segments = self._archive.index.segments
+        # last, where a package's conda-meta file tells what its files have become
+        last = {record.dist for record in self._conda_meta.values()}
+        for items in (
+            [item for item in segments if item.role != "record" or item.part not in last],
+            [item for item in segments if item.role == "record" and item.part in last],
+        ):
+            for found in spread([partial(self._run, run) for run in _runs(items)], threads):
+                for path in found.seen:
+                    if path in seen:
+                        raise UnsafeArchive(f"The archive holds {path} twice.")
+                    seen.add(path)
+                self._installed.update(found.installed)
+                reporter.advance(found.size)
         missing = set(self._inventory.files) - seen
         if missing:
             raise DamagedArchive(f"The archive lacks {len(missing)} of its files, {min(missing)} among them.")
-        self._write_index()
-        settle(self._folder, self._inventory, found.installed, found.documents, self._relocate.prefix)
+        # the index as it lies in the archive: what conda-unpack reads
+        self._folder.write(INDEX_PATH, [self._archive.index_data], 0o644, None)
+        settle(self._folder, self._inventory, self._relocate.prefix)
 
-    def _tasks(self) -> Iterator[Callable[[], _Found]]:
-        for item in self._archive.index.segments:
-            yield partial(self._segment, item)
+    def _run(self, items: Sequence[SegmentItem]) -> Iterator[_Found]:
+        """Segments that belong together, because a large file goes through them."""
+        large = _LargeFile()
+        for item in items:
+            yield self._extracted(item, large)
+        if large.entry is not None:
+            raise DamagedArchive(f"The archive is damaged: {large.entry.path} breaks off.")
 
-    def _write_index(self) -> None:
-        """The index as it lies in the archive: what conda-unpack reads."""
-        self._folder.write(INDEX_PATH, self._archive.index_data, 0o644, None)
-
-    def _segment(self, item: SegmentItem) -> _Found:
-        data = self._archive.segment(item)
-        view = memoryview(data)
-        found = _Found(size=len(data))
-        stream = io.BytesIO(data)
+    def _extracted(self, item: SegmentItem, large: _LargeFile) -> _Found:
+        found = _Found(size=item.size)
+        stream = self._archive.stream(item)
         if item.continues is not None:
-            self._continue(item, stream, view, found)
+            self._continue(item, stream, large, found)
         for member in members(stream):
             if member.kind != "comment":
-                start = stream.tell()
-                self._member(member, view[start : start + member.size], item, found)
-                stream.seek(start + member.size + -member.size % BLOCK)
+                self._member(member, stream, item, large, found)
+                stream.padding(-member.size % BLOCK)
+        stream.end()
         return found
 
-    def _member(self, member: Member, data: Any, item: SegmentItem, found: _Found) -> None:
+    def _member(
+        self, member: Member, stream: PieceStream, item: SegmentItem, large: _LargeFile, found: _Found
+    ) -> None:
         if not member.name.startswith(self._root):
             raise UnsafeArchive(f"The archive holds {member.name!r}, which its index does not have.")
         path = member.name[len(self._root) :]
         if path in self._inventory.carriers and item.role == "record":
-            self._folder.write(path, data, 0o644, member.mtime)
+            self._folder.write(path, stream.take(min(member.size, stream.left)), 0o644, member.mtime)
             return
         entry = self._inventory.files.get(path)
         if entry is None or not _agrees(member, entry):
             raise UnsafeArchive(f"The archive holds {member.name!r} otherwise than its index says.")
         if entry.type != "file":
             found.seen.append(path)
-        elif len(data) < entry.size:
-            self._stretch(entry, data, 0, member.mtime, found)
+        elif stream.left < entry.size:
+            large.begin(entry, member.mtime)
+            self._stretch(stream, large, found)
         else:
-            self._whole(entry, data, member.mtime, found)
+            self._whole(entry, stream.whole(entry.size), member.mtime, found)
 
-    def _whole(self, entry: FileEntry, data: Any, mtime: int, found: _Found) -> None:
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != entry.sha256:
+    def _whole(self, entry: FileEntry, data: list[memoryview], mtime: int, found: _Found) -> None:
+        if (hashlib.sha256(data[0]).hexdigest() if len(data) == 1 else digest(data)) != entry.sha256:
             raise not_as_recorded(entry.path)
         found.seen.append(entry.path)
         if entry.path in self._conda_meta:
-            found.documents[entry.path] = bytes(data)
+            document = relocated_document(self._conda_meta[entry.path], b"".join(data), self._installed)
+            self._folder.write(entry.path, [document], entry.mode, None)
         elif entry.offsets is not None and self._relocate.prefix is not None:
-            new, found.installed[entry.path] = relocated(entry, bytes(data), self._relocate)
-            self._folder.write(entry.path, new, entry.mode, None)
+            new, found.installed[entry.path] = relocated(entry, b"".join(data), self._relocate)
+            self._folder.write(entry.path, [new], entry.mode, None)
         else:
             self._folder.write(entry.path, data, entry.mode, mtime)
 
-    def _continue(self, item: SegmentItem, stream: io.BytesIO, view: memoryview, found: _Found) -> None:
-        entry = self._inventory.files.get(item.continues or "")
-        if entry is None or entry.type != "file" or not 0 < item.at < entry.size:
-            raise UnsafeArchive(f"The archive's index continues {item.continues!r}, which it does not have.")
-        length = min(len(view), entry.size - item.at)
-        self._stretch(entry, view[:length], item.at, None, found)
-        end = item.at + length
-        stream.seek(length + (-end % BLOCK if end == entry.size else 0))
+    def _continue(self, item: SegmentItem, stream: PieceStream, large: _LargeFile, found: _Found) -> None:
+        entry = large.entry
+        if entry is None or item.continues != entry.path or item.at != large.position:
+            raise UnsafeArchive(f"The archive's index continues {item.continues!r} where it does not go on.")
+        self._stretch(stream, large, found)
+        stream.padding(-entry.size % BLOCK)
 
-    def _stretch(self, entry: FileEntry, data: Any, offset: int, mtime: int | None, found: _Found) -> None:
-        large = self._large.setdefault(entry.path, _LargeFile())
-        if mtime is not None:
-            large.mtime = mtime
-        self._folder.write_part(entry.path, data, offset)
-        if large.order.add(offset, data) != entry.size or large.done:
+    def _stretch(self, stream: PieceStream, large: _LargeFile, found: _Found) -> None:
+        """What a segment has of a file that is larger."""
+        entry = large.entry
+        assert entry is not None
+        size = min(stream.left, entry.size - large.position)
+        self._folder.write_part(entry.path, large.hashed(stream.take(size)), large.position)
+        if large.position < entry.size:
             return
-        large.done = True
-        if large.order.has_gaps or large.hash.hexdigest() != entry.sha256:
+        large.entry = None
+        if large.hash.hexdigest() != entry.sha256:
             raise not_as_recorded(entry.path)
         found.seen.append(entry.path)
         if entry.offsets is None or self._relocate.prefix is None:
@@ -151,13 +155,33 @@ class Extraction:
 
 
 class _LargeFile:
-    """A file that several segments hold parts of."""
+    """A file that several segments hold parts of, as far as it has come."""
 
     def __init__(self) -> None:
+        self.entry: FileEntry | None = None
+
+    def begin(self, entry: FileEntry, mtime: int) -> None:
+        self.entry, self.mtime = entry, mtime
         self.hash = hashlib.sha256()
-        self.order = InOrder(self.hash.update)
-        self.mtime = 0
-        self.done = False
+        self.position = 0
+
+    def hashed(self, pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+        """The pieces, as they are taken."""
+        for piece in pieces:
+            self.hash.update(piece)
+            self.position += len(piece)
+            yield piece
+
+
+def _runs(items: Iterable[SegmentItem]) -> list[list[SegmentItem]]:
+    """Segments that one task must read: each with those that continue its last file."""
+    runs: list[list[SegmentItem]] = []
+    for item in items:
+        if item.continues is None or not runs:
+            runs.append([])
+        runs[-1].append(item)
+    # the longest first, or all would wait for it at the end
+    return sorted(runs, key=lambda run: sum(item.size for item in run), reverse=True)
 
 
 def not_as_recorded(path: str) -> DamagedArchive:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from conda_pack.errors import UsageError
-from conda_pack.segments.codecs import CODECS, Codec
+
+if TYPE_CHECKING:
+    from conda_pack.segments.codecs import Codec
 
 INFER = "infer"
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A kind of archive. The first of its names is the suffix it gets by default."""
 
     names: tuple[str, ...]
@@ -21,6 +22,8 @@ class Format:
     @property
     def codec(self) -> Codec:
         """How its segments are compressed."""
+        from conda_pack.segments.codecs import CODECS  # noqa: PLC0415 - the command line asks for names alone
+
         return CODECS[self.codec_name]
 
     @property

@@ -57,12 +57,14 @@ def take_inventory(content: Content, records: Iterable[PackRecord]) -> Inventory
     records = tuple(records)
     files: dict[str, FileEntry] = {}
     carriers = {INDEX_PATH, content.unmanaged.record, *(package.record for package in content.packages)}
-    for entry in (*content.runtime, *(file for record in records for file in record.files)):
-        check_path(entry.path)
-        if entry.path in files or f"{entry.path}/".startswith(f"{PACK_FOLDER}/"):
-            raise UnsafeArchive(f"The archive holds {entry.path} twice, or in the place of its own records.")
-        _check_entry(entry)
-        files[entry.path] = entry
+    for entries in (content.runtime, *(record.files for record in records)):
+        for entry in entries:
+            path = entry.path
+            check_path(path)
+            if path in files or path == PACK_FOLDER or path.startswith(f"{PACK_FOLDER}/"):
+                raise UnsafeArchive(f"The archive holds {path} twice, or in the place of its own records.")
+            _check_entry(entry)
+            files[path] = entry
     for path in carriers:
         check_path(path)
         if posixpath.dirname(path) != PACK_FOLDER:
@@ -79,10 +81,10 @@ def take_inventory(content: Content, records: Iterable[PackRecord]) -> Inventory
 
 def check_path(path: str) -> None:
     """Refuse a path that is not plainly below the destination."""
-    parts = path.split("/")
     if len(path) > _LONGEST_PATH:
         raise UnsafeArchive(f"The archive holds a path of {len(path)} characters: {path[:60]}…")
-    if not path or any(part in ("", ".", "..") for part in parts) or "\0" in path:
+    closed = f"/{path}/"
+    if "//" in closed or "/./" in closed or "/../" in closed or "\0" in closed:
         raise UnsafeArchive(f"The archive holds the path {path!r}, which leaves the destination.")
 
 
@@ -132,9 +134,13 @@ def _sound_ranges(places: tuple[str | None, int | list[int]]) -> bool:
 
 def _folders(paths: Iterable[str]) -> set[str]:
     folders: set[str] = set()
+    last = ""
     for path in paths:
-        parent = posixpath.dirname(path)
+        parent = path.rpartition("/")[0]
+        if parent == last:  # as most, for they are sorted
+            continue
+        last = parent
         while parent and parent not in folders:
             folders.add(parent)
-            parent = posixpath.dirname(parent)
+            parent = parent.rpartition("/")[0]
     return folders

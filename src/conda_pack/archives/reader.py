@@ -10,9 +10,10 @@ from types import TracebackType
 
 from conda_pack.archives.container import CUT_OFF, footer_text, tail_size
 from conda_pack.archives.formats import by_magic
+from conda_pack.archives.pieces import PieceStream
 from conda_pack.errors import DamagedArchive
-from conda_pack.model import INDEX_PATH
-from conda_pack.segments.assemble import FOOTER
+from conda_pack.model import FOOTER, INDEX_PATH
+from conda_pack.segments.codecs import decompress
 from conda_pack.segments.schema import (
     FORMAT,
     Index,
@@ -45,6 +46,10 @@ class ArchiveFile:
             self._codec_name = by_magic(self._read(0, min(8, self._size))).codec_name
             self._codec = by_magic(self._read(0, min(8, self._size))).codec
             self.index = self._read_index()
+            #: By their packages' dists, empty for the unmanaged files; of several the first, as they come.
+            self.records = {
+                item.part: item for item in reversed(self.index.segments) if item.role == "record"
+            }
         except BaseException:
             self._file.close()
             raise
@@ -58,7 +63,7 @@ class ArchiveFile:
         self._file.close()
 
     def _read(self, offset: int, length: int) -> bytes:
-        data = b""
+        data = os.pread(self._file.fileno(), length, offset)
         while len(data) < length:
             more = os.pread(self._file.fileno(), length - len(data), offset + len(data))
             if not more:
@@ -82,6 +87,13 @@ class ArchiveFile:
 
     def segment(self, item: SegmentItem) -> bytes:
         """A segment's bytes, proved by its digest. Any thread may call it."""
+        return decompress(self._codec, self._proved(item), item.size)
+
+    def stream(self, item: SegmentItem) -> PieceStream:
+        """A segment's bytes as they come, proved before the first."""
+        return PieceStream(self._codec.pieces(self._proved(item)), item.size)
+
+    def _proved(self, item: SegmentItem) -> bytes:
         if item.length < 0 or item.offset < 0 or not 0 <= item.size <= _LARGEST_INDEX:
             raise DamagedArchive("The archive is damaged: its index has a segment of an impossible size.")
         data = self._read(item.offset, item.length) if item.offset + item.length <= self._size else b""
@@ -90,7 +102,7 @@ class ArchiveFile:
                 f"The archive is damaged: the segment of {item.part or 'its own files'} "
                 f"at byte {item.offset} is not what it was when it was written. Fetch it again."
             )
-        return self._codec.decompress(data, item.size)
+        return data
 
     def _member(self, item: SegmentItem, path: str) -> bytes:
         """The data of one member of a segment."""
@@ -103,11 +115,10 @@ class ArchiveFile:
 
     def record(self, package: PackageItem | UnmanagedItem) -> PackRecord:
         """The pack record of a package or of the unmanaged files."""
-        dist = package.dist if isinstance(package, PackageItem) else ""
-        for item in self.index.segments:
-            if item.part == dist and item.role == "record":
-                return check_record(self._member(item, package.record), package)
-        raise DamagedArchive(f"The archive is damaged: it has no {package.record}.")
+        item = self.records.get(package.dist if isinstance(package, PackageItem) else "")
+        if item is None:
+            raise DamagedArchive(f"The archive is damaged: it has no {package.record}.")
+        return check_record(self._member(item, package.record), package)
 
 
 def check_index(index: Index) -> Index:

@@ -16,7 +16,7 @@ from conda_pack.errors import DamagedArchive, PrefixTooLong
 from conda_pack.runtime.conda_unpack import UnpackError, check_length
 from conda_pack.runtime.rules import Mismatch, TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.conda_meta import with_hashes
-from conda_pack.segments.schema import Content, FileEntry, relocation
+from conda_pack.segments.schema import Content, FileEntry, PackRecord, relocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +53,19 @@ def relocated(entry: FileEntry, stored: bytes, to: Relocated) -> tuple[bytes, tu
     return new, (hashlib.sha256(new).hexdigest(), len(new))
 
 
-def settle(
-    folder: Folder,
-    inventory: Inventory,
-    installed: Mapping[str, tuple[str, int]],
-    documents: Mapping[str, bytes],
-    prefix: bytes | None,
-) -> None:
-    """Finish a folder that has all its files: conda-meta, empty folders and links, and the state.
+def relocated_document(record: PackRecord, stored: bytes, installed: Mapping[str, tuple[str, int]]) -> bytes:
+    """The conda-meta file of a package, with the hashes of its ``installed`` files."""
+    assert record.json_layout is not None
+    try:
+        return with_hashes(stored, record.files, installed, record.json_layout)
+    except (Mismatch, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedArchive(
+            f"The archive is damaged: its record does not fit the conda-meta file of {record.dist}."
+        ) from error
 
-    ``documents`` are the conda-meta files that were held back for their hashes.
-    """
-    for path, record in inventory.conda_meta.items() if prefix is not None else ():
-        assert record.json_layout is not None
-        try:
-            document = msgspec.json.decode(documents[path])
-            data = with_hashes(document, record.files, installed, record.json_layout)
-        except (Mismatch, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise DamagedArchive(f"The archive is damaged: its record does not fit {path}.") from error
-        folder.write(path, data, inventory.files[path].mode, None)
+
+def settle(folder: Folder, inventory: Inventory, prefix: bytes | None) -> None:
+    """Finish a folder that has all its files: empty folders, links, and the state."""
     for entry in inventory.files.values():
         if entry.type == "directory":
             folder.make_folder(entry.path)
@@ -81,4 +75,4 @@ def settle(
             folder.link(entry)
     if prefix is not None:
         state = {"prefix": os.fsdecode(prefix)}
-        folder.write(STATE_PATH, (json.dumps(state) + "\n").encode(), 0o644, None)
+        folder.write(STATE_PATH, [(json.dumps(state) + "\n").encode()], 0o644, None)

@@ -21,13 +21,12 @@ from conda_pack.archives.extract import not_as_recorded
 from conda_pack.archives.formats import by_magic
 from conda_pack.archives.inventory import Inventory, check_path, take_inventory
 from conda_pack.archives.reader import check_index, check_record
-from conda_pack.archives.settle import Relocated, check_prefix, relocated, settle
+from conda_pack.archives.settle import Relocated, check_prefix, relocated, relocated_document, settle
 from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, UnsafeArchive
-from conda_pack.model import INDEX_PATH, PACK_FOLDER
+from conda_pack.model import INDEX_PATH, OPENING, PACK_FOLDER
 from conda_pack.progress import Reporter
 from conda_pack.runtime.rules import shebang_limit
-from conda_pack.segments.assemble import OPENING
 from conda_pack.segments.codecs import DEFLATE_ERROR
 from conda_pack.segments.schema import Index, PackageItem, PackRecord, UnmanagedItem, decode_index
 from conda_pack.segments.tar import BLOCK, Member, members
@@ -116,12 +115,12 @@ class StreamExtraction:
         if left <= _CHUNK:
             data = self._exactly(left)
             sha256.update(data)
-            self._folder.write(path, data, member.mode, member.mtime)
+            self._folder.write(path, [data], member.mode, member.mtime)
         else:
             while left:
                 data = self._exactly(min(left, _CHUNK))
                 sha256.update(data)
-                self._folder.write_part(path, data, offset)
+                self._folder.write_part(path, [data], offset)
                 left, offset = left - len(data), offset + len(data)
             self._folder.settle(path, member.mode, member.mtime)
         self._written[path] = member
@@ -189,18 +188,18 @@ class StreamExtraction:
         for relative in inventory.folders:
             folder.make_folder(relative)
         prefix = self._prefix if content.prefix is None else None
-        installed, documents = {}, {}
+        installed = {}
         if prefix is not None:
             to = Relocated(prefix, shebang_limit(content.platform))
             for entry in (entry for record in records for entry in record.files if entry.offsets is not None):
                 new, installed[entry.path] = relocated(entry, self._read(entry.path), to)
                 folder.replace(entry.path, new, entry.mode)
-            for path in inventory.conda_meta:
-                documents[path] = self._read(path)
-                folder.remove(path)
+            for path, record in inventory.conda_meta.items():
+                data = relocated_document(record, self._read(path), installed)
+                folder.replace(path, data, inventory.files[path].mode)
         for path, data in self._carriers.items():
-            folder.write(path, data, 0o644, None)
-        settle(folder, inventory, installed, documents, prefix)
+            folder.write(path, [data], 0o644, None)
+        settle(folder, inventory, prefix)
 
     def _read(self, path: str) -> bytes:
         with open(self._folder.path(path), "rb") as file:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterable
 
 from conda_pack.errors import UnsafeArchive
+from conda_pack.segments.codecs import Data
 from conda_pack.segments.schema import FileEntry
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_PART = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_PART = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Folder:
@@ -26,7 +27,7 @@ class Folder:
 
     def path(self, relative: str) -> str:
         """Where ``relative`` lies."""
-        return os.path.join(self.root, *relative.split("/"))
+        return f"{self.root}/{relative}"  # Windows takes it too
 
     def make_folder(self, relative: str) -> None:
         """A folder, its parents first."""
@@ -42,9 +43,8 @@ class Folder:
                     raise UnsafeArchive(f"The archive holds {folder} twice.") from None
             self._made.add(folder)
 
-    def write(self, relative: str, data: Any, mode: int, mtime: int | None) -> None:
-        """A new file of ``data`` (bytes, or a list of them)."""
-        pieces = data if isinstance(data, list) else [data]
+    def write(self, relative: str, pieces: Iterable[Data], mode: int, mtime: int | None) -> None:
+        """A new file."""
         try:
             # owner-writable while it is written; the mode follows if the umask or that would change it
             descriptor = os.open(self.path(relative), _NEW, mode | 0o200)
@@ -60,23 +60,21 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def replace(self, relative: str, data: Any, mode: int) -> None:
+    def replace(self, relative: str, data: Data, mode: int) -> None:
         """Another content for a file written before."""
-        self.remove(relative)
-        self.write(relative, data, mode, None)
-
-    def remove(self, relative: str) -> None:
-        """Take a file away that was written before."""
         os.unlink(self.path(relative))
+        self.write(relative, [data], mode, None)
 
-    def write_part(self, relative: str, data: Any, offset: int) -> None:
+    def write_part(self, relative: str, pieces: Iterable[Data], offset: int) -> None:
         """A stretch of a file that others write stretches of."""
-        descriptor = os.open(self.path(relative), _PART, 0o600)
         try:
-            view = memoryview(data)
-            while view:
-                written = os.pwrite(descriptor, view, offset)
-                view, offset = view[written:], offset + written
+            descriptor = os.open(self.path(relative), _NEW if offset == 0 else _PART, 0o600)
+        except FileExistsError:
+            raise UnsafeArchive(f"The archive holds {relative} twice.") from None
+        try:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            for piece in pieces:
+                write_all(descriptor, piece)
         finally:
             os.close(descriptor)
 
@@ -95,8 +93,8 @@ class Folder:
         os.symlink(entry.target, self.path(entry.path))
 
 
-def write_all(descriptor: int, data: Any) -> None:
+def write_all(descriptor: int, data: Data) -> None:
     """All of ``data``: write(2) may take less at once."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    written = os.write(descriptor, data) if data else 0
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])

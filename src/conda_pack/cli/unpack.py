@@ -29,10 +29,10 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Unpack, and print where the environment is."""
     # imported here, because most of the time of --help would be theirs
-    from conda_pack import api  # noqa: PLC0415
     from conda_pack.cli.console import ConsoleReporter  # noqa: PLC0415
+    from conda_pack.unpacking import unpack  # noqa: PLC0415
 
-    path = api.unpack(
+    path = unpack(
         options.archive,
         options.dest,
         n_threads=options.n_threads,

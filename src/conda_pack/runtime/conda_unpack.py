@@ -24,8 +24,7 @@ from conda_pack.runtime.rules import (
     target_edits,
     update_conda_meta,
 )
-
-VERSION = "1.0.0.dev0"
+from conda_pack.runtime.version import VERSION
 
 INDEX = "conda-meta/conda-pack/index.json"
 STATE = "conda-meta/conda-pack/state.json"

@@ -10,7 +10,7 @@ from conda_pack.model import Blob, Platform
 
 _ACTIVATION = ("activate", "deactivate", "activate.fish", "deactivate.fish")
 #: The modules that make up bin/conda-unpack; their package names hold nothing else there.
-_SHIPPED = ("rules.py", "conda_unpack.py")
+_SHIPPED = ("version.py", "rules.py", "conda_unpack.py")
 _MAIN = """\
 import sys
 

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import cast
 
-from conda_pack.model import INDEX_PATH, PACK_FOLDER, Blob, Note, Part, Plan
+from conda_pack.model import FOOTER, FOOTER_WIDTH, INDEX_PATH, OPENING, PACK_FOLDER, Blob, Note, Part, Plan
 from conda_pack.progress import Reporter
 from conda_pack.segments.conda_meta import stored_document
 from conda_pack.segments.cutting import Buffers, Press, Segment
@@ -34,10 +34,6 @@ from conda_pack.segments.schema import (
 from conda_pack.segments.tar import END, Member, comment, header, padding
 from conda_pack.segments.workers import ordered
 
-#: What the stream begins and ends with, in comments that no reader minds.
-OPENING = "conda-pack 1 arcroot="
-FOOTER = "conda-pack-footer 1"
-FOOTER_WIDTH = 512
 #: How many files a message about the longest prefix names.
 _MOST_NAMED = 5
 #: Tasks under way or waiting to be written, for each thread: enough that none waits for a slow one

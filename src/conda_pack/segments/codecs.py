@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,10 @@ else:
 DEFLATE_ERROR: type[Exception] = vars(isal_zlib)["IsalError"]
 #: Readers with little memory refuse larger windows (RFC 9659): 8 MiB.
 LARGEST_WINDOW_LOG = 23
+#: How many bytes are decompressed at once. They are still in the processor's cache when they are hashed and
+#: written, and in memory that is used again: zstd 1020 MB/s, where a whole segment at once comes at 730.
+#: Unpacking 1.4 GB on one core: 128 KiB 3.9 s, 256 KiB 3.9 s, 512 KiB 3.8 s, 1 MiB 4.0 s, 2 MiB 4.3 s.
+_PIECE = 1 << 19
 #: Bytes, or a part of a buffer.
 Data = bytes | bytearray | memoryview
 
@@ -44,8 +48,8 @@ class Codec(Protocol):
     def compress(self, data: Data, level: int) -> Compressed:
         """One segment."""
 
-    def decompress(self, data: bytes, size: int) -> bytes:
-        """The ``size`` bytes of a segment, exactly; DamagedArchive if they are not that."""
+    def pieces(self, data: Data) -> Iterator[Data]:
+        """The bytes of a segment, a few at a time; DamagedArchive where it is damaged."""
 
 
 class Stored:
@@ -57,8 +61,8 @@ class Stored:
     def compress(self, data: Data, level: int) -> Compressed:  # noqa: ARG002
         return Compressed(bytes(data), len(data), 0)
 
-    def decompress(self, data: bytes, size: int) -> bytes:
-        return _exactly(data, size)
+    def pieces(self, data: Data) -> Iterator[Data]:
+        yield data
 
 
 def _deflaters() -> dict[int, Callable[[], Any]]:
@@ -91,13 +95,20 @@ class Deflate:
         compressed = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
         return Compressed(compressed, len(data), isal_zlib.crc32(data))
 
-    def decompress(self, data: bytes, size: int) -> bytes:
+    def pieces(self, data: Data) -> Iterator[Data]:
         decompressor = isal_zlib.decompressobj(-15)
+        view = memoryview(data)
         try:
-            plain = decompressor.decompress(data, size + 1)
+            # fed in stretches, because what it has not consumed it copies each time
+            for start in range(0, len(view), _PIECE):
+                stretch: Data = view[start : start + _PIECE]
+                while stretch and not decompressor.eof:
+                    yield decompressor.decompress(stretch, _PIECE)
+                    stretch = decompressor.unconsumed_tail
+            while piece := decompressor.decompress(b"", _PIECE):
+                yield piece
         except DEFLATE_ERROR as error:
             raise DamagedArchive(f"The archive is damaged: {error}.") from error
-        return _exactly(plain, size)
 
 
 class Zstd:
@@ -121,21 +132,30 @@ class Zstd:
         }
         return Compressed(zstd.compress(data, options=bounds), len(data), 0)
 
-    def decompress(self, data: bytes, size: int) -> bytes:
+    def pieces(self, data: Data) -> Iterator[Data]:
+        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
+        decompressor = zstd.ZstdDecompressor(options=options)
         try:
-            if zstd.get_frame_info(data).decompressed_size != size:
-                raise DamagedArchive("The archive is damaged: a segment is not as long as the index says.")
-            options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
-            decompressor = zstd.ZstdDecompressor(options=options)
-            return _exactly(decompressor.decompress(data, size + 1), size)
+            yield decompressor.decompress(data, _PIECE)
+            while not decompressor.eof and not decompressor.needs_input:
+                yield decompressor.decompress(b"", _PIECE)
         except zstd.ZstdError as error:
             raise DamagedArchive(f"The archive is damaged: {error}.") from error
+        if not decompressor.eof or decompressor.unused_data:
+            raise DamagedArchive("The archive is damaged: a segment is not one whole frame.")
 
 
-def _exactly(data: bytes, size: int) -> bytes:
-    if len(data) != size:
+def decompress(codec: Codec, data: Data, size: int) -> bytes:
+    """The ``size`` bytes of a segment, exactly; DamagedArchive if they are not that."""
+    pieces, left = [], size
+    for piece in codec.pieces(data):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            break
+    if left:
         raise DamagedArchive("The archive is damaged: a segment is not as long as the index says.")
-    return data
+    return b"".join(pieces)
 
 
 CODECS: dict[str, Codec] = {"none": Stored(), "gzip": Deflate(), "zstd": Zstd()}

@@ -20,53 +20,65 @@ _ACCIDENTAL_FIELDS = {"conda": {"arch", "platform"}, "rattler": set[str]()}
 _LINK = {"source": "", "type": 1}
 
 
+#: A document as far as it must be understood: its parts stay the text that they are.
+_Parts = dict[str, msgspec.Raw]
+_DOCUMENT = msgspec.json.Decoder(_Parts)
+_PATHS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
 def stored_document(record: Record, files: Sequence[FileEntry]) -> bytes:
     """The record's JSON in its own layout, with the hashes of the stored ``files``."""
-    dropped = _MACHINE_FIELDS | _ACCIDENTAL_FIELDS[record.installer]
-    document = {key: value for key, value in record.document.items() if key not in dropped}
-    if document.get("link"):
+    document: dict[str, Any] = _DOCUMENT.decode(record.text)
+    for key in _MACHINE_FIELDS | _ACCIDENTAL_FIELDS[record.installer]:
+        document.pop(key, None)
+    if bytes(document.get("link", b"null")) not in (b"null", b"{}"):
         document["link"] = _LINK
-    document = _without_source_hashes(document, record, {file.path for file in files if file.conda_meta})
-    return with_hashes(
-        document, files, {file.path: (file.sha256 or "", file.size) for file in files}, record.layout
-    )
+    stale = _stale(record, {file.path for file in files if file.conda_meta})
+    stored = {file.path: (file.sha256 or "", file.size) for file in files}
+    return _changed(document, stale, files, stored, record.layout)
 
 
-def _without_source_hashes(document: dict[str, Any], record: Record, current: Set[str]) -> dict[str, Any]:
-    """Without the hashes that files had at the source prefix, where they are not brought up to date.
+def _stale(record: Record, current: Set[str]) -> dict[int, str]:
+    """The hashes that files had at the source prefix and are not brought up to date: place → what to say.
 
     That is of files that are missing, changed, or in the archive as another package's.
     """
-    stale = [
-        claim
+    return {
+        claim.index: claim.sha256
         for claim in record.claims
         if claim.path not in current
         and claim.path_type == "hardlink"
         and claim.sha256 is not None
         and claim.sha256_in_prefix not in (None, claim.sha256)
-    ]
-    if not stale:
-        return document
-    paths = list(document["paths_data"]["paths"])
-    for claim in stale:
-        paths[claim.index] = {**paths[claim.index], "sha256_in_prefix": claim.sha256}
-    return {**document, "paths_data": {**document["paths_data"], "paths": paths}}
+    }
 
 
 def with_hashes(
-    document: Mapping[str, Any],
+    stored: bytes, files: Sequence[FileEntry], installed: Mapping[str, tuple[str, int]], layout: JsonLayout
+) -> bytes:
+    """A conda-meta file in its layout, with what is true of the ``installed`` files.
+
+    Raises Mismatch where the records do not fit it, or msgspec's errors.
+    """
+    return _changed(_DOCUMENT.decode(stored), {}, files, installed, layout)
+
+
+def _changed(
+    document: dict[str, Any],
+    stale: Mapping[int, str],
     files: Sequence[FileEntry],
     installed: Mapping[str, tuple[str, int]],
     layout: JsonLayout,
 ) -> bytes:
-    """A conda-meta document in its layout, with what is true of the ``installed`` files."""
     touched = [file for file in files if file.conda_meta is not None]
-    if touched:
-        paths_data = dict(document["paths_data"])
-        paths = list(paths_data["paths"])
-        for file in touched:
-            assert file.conda_meta is not None
-            paths[file.conda_meta.index] = dict(paths[file.conda_meta.index])
+    if touched or stale:
+        paths_data: dict[str, Any] = _DOCUMENT.decode(document["paths_data"])
+        paths: list[Any] = list(_PATHS.decode(paths_data["paths"]))
+        # of 10,000 paths a few have to be understood
+        for index in {*stale, *(file.conda_meta.index for file in touched if file.conda_meta)}:
+            paths[index] = msgspec.json.decode(paths[index], type=dict)
+        for index, sha256 in stale.items():
+            paths[index]["sha256_in_prefix"] = sha256
         document = {**document, "paths_data": {**paths_data, "paths": paths}}
         update_conda_meta(document, [msgspec.to_builtins(file) for file in touched], dict(installed))
     return dump(document, layout)

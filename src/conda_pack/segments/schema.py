@@ -31,7 +31,7 @@ class CondaMetaFields(msgspec.Struct):
     fields: list[str]
 
 
-class FileEntry(msgspec.Struct, omit_defaults=True):
+class FileEntry(msgspec.Struct, omit_defaults=True, gc=False):
     """One path. ``size`` (bytes) and ``sha256`` are those of the stored bytes."""
 
     path: str

@@ -153,7 +153,8 @@ def _member(block: bytes, flag: bytes, size: int, extended: dict[bytes, bytes]) 
     try:
         name = extended.get(b"path", block[:100].rstrip(b"\0")).decode()
         target = extended.get(b"linkpath", block[157:257].rstrip(b"\0")).decode()
-        size = int(_digits(extended.get(b"size", b"%d" % size)))
+        if b"size" in extended:
+            size = int(_digits(extended[b"size"]))
     except ValueError as error:
         raise DamagedArchive(f"The archive has a member whose header makes no sense: {error}.") from error
     mode = _number(block, 100, 8)

@@ -36,7 +36,7 @@ INCUMBENT = Path("/tmp/lab/venv/bin/conda-pack")
 Way = Callable[[Path, Path], None]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def packs(work_root: Path) -> dict[str, Path]:
     """One small environment in every format."""
     folder = work_root / "damage"
