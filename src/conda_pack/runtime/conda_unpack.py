@@ -16,7 +16,6 @@ from conda_pack.runtime.rules import (
     Installed,
     Mismatch,
     TooLong,
-    dump_json,
     find_pristine,
     shebang_limit,
     splice,
@@ -59,11 +58,13 @@ class Environment:
             raise UnpackError(message, 10) from None
 
     def records(self) -> Iterator[Dict[str, Any]]:
-        """Each pack record whose package is still there, as the package's conda-meta file says."""
+        """Each pack record that tells of prefixes, if its package is there still: its conda-meta file is."""
         for package in self.content["packages"]:
-            if os.path.exists(self.path("conda-meta/" + package["dist"] + ".json")):
+            meta = self.path("conda-meta/" + package["dist"] + ".json")
+            if package["prefixes"] and os.path.exists(meta):
                 yield self._read_json(package["record"])
-        yield self._read_json(self.content["unmanaged"]["record"])
+        if self.content["unmanaged"]["prefixes"]:
+            yield self._read_json(self.content["unmanaged"]["record"])
 
     def state(self) -> Dict[str, Any]:
         """The ``prefix`` of the last run that ended, and the ``unfinished`` ones of those killed since."""
@@ -182,13 +183,11 @@ def _relocate_conda_meta(
     environment.remove_unfinished(relative)
     with open(path, "rb") as file:
         old, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o7777
-    document = json.loads(old.decode())
     try:
-        update_conda_meta(document, entries, installed)
-    except (Mismatch, LookupError, TypeError):
+        new = update_conda_meta(old, entries, installed, record["json_layout"])
+    except (Mismatch, ValueError, LookupError, TypeError):
         warn("{} was written anew since it was packed and is left as it is.".format(relative))
         return
-    new = dump_json(document, record["json_layout"])
     if new != old:
         environment.write(relative, new, mode)
 

@@ -28,6 +28,7 @@ SHEBANG_LIMITS = {"linux": 127, "osx": 512}
 SHEBANG = re.compile(rb"#! *(/(?:\\ |[^ \n\r\t])*)([^\n]*)\Z")
 ESCAPED = re.compile(rb"#! */(?:\\ |[^ \n\r\t])*\\ (?:\\ |[^ \n\r\t])*/")
 PYTHON = re.compile(rb"python(\d+(\.\d+)?)?\Z")
+_PATH = re.compile(rb'"_path": ')
 EXEC_SHEBANG = b"#!/bin/sh\n'''exec' \"%b\"%b \"$0\" \"$@\" #'''"  # a string to Python
 
 
@@ -188,8 +189,10 @@ def find_pristine(
     raise Mismatch()
 
 
-def update_conda_meta(document: Dict[str, Any], entries: Iterable[Entry], installed: Installed) -> None:
-    """Write into a conda-meta ``document`` what is true after relocation.
+def update_conda_meta(
+    text: bytes, entries: Iterable[Entry], installed: Installed, layout: Dict[str, Any]
+) -> bytes:
+    """A conda-meta file with what is true after relocation.
 
     ``installed`` maps a path to ``(sha256, size)`` of the file as it lies there.
     Each entry names its place in ``paths_data.paths`` and the fields that depend
@@ -197,17 +200,56 @@ def update_conda_meta(document: Dict[str, Any], entries: Iterable[Entry], instal
     size of a text file, rattler the installed one). Mismatch if the document is
     not the one that was packed: the package was installed anew since.
     """
-    paths = document["paths_data"]["paths"]
+    changes = []
     for entry in entries:
         meta = entry.get("conda_meta")
-        if meta is None or entry["path"] not in installed:
-            continue
-        sha256, size = installed[entry["path"]]
-        values = {"sha256": sha256, "sha256_in_prefix": sha256, "size_in_bytes": size}
-        if meta["index"] >= len(paths) or _name(paths[meta["index"]]["_path"]) != _name(entry["path"]):
+        if meta is not None and entry["path"] in installed:
+            sha256, size = installed[entry["path"]]
+            values = {"sha256": sha256, "sha256_in_prefix": sha256, "size_in_bytes": size}
+            changes.append((meta["index"], entry["path"], {field: values[field] for field in meta["fields"]}))
+    changes.sort(key=lambda change: int(change[0]))
+    try:
+        return _patched(text, changes)
+    except Mismatch:
+        document = json.loads(text.decode())
+    paths = document["paths_data"]["paths"]
+    for index, path, values in changes:
+        if index >= len(paths) or _name(paths[index]["_path"]) != _name(path):
             raise Mismatch()
-        for field in meta["fields"]:
-            paths[meta["index"]][field] = values[field]
+        paths[index].update(values)
+    return dump_json(document, layout)
+
+
+def _patched(text: bytes, changes: List[Tuple[int, str, Dict[str, Any]]]) -> bytes:
+    """The text with some values exchanged, parsed only where they are: it may tell of 10,000 paths.
+
+    Mismatch where it is not laid out as installers do.
+    """
+    places = [match.start() for match in _PATH.finditer(text)] if changes else []
+    pieces, position = [], 0
+    for index, path, values in changes:
+        if index >= len(places):
+            raise Mismatch()
+        start, end = text.rfind(b"{", position, places[index]), text.find(b"}", places[index]) + 1
+        item = text[start:end] if 0 <= start < end else b""
+        try:
+            old = json.loads(item.decode())
+            if _name(old["_path"]) != _name(path):
+                raise Mismatch()
+            known = [_member(field, old[field]) for field in values]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise Mismatch() from None
+        for before, field in zip(known, values):  # noqa: B905 - strict= is of 3.10
+            if item.count(before) != 1:
+                raise Mismatch()
+            item = item.replace(before, _member(field, values[field]))
+        pieces += [text[position:start], item]
+        position = end
+    return b"".join(pieces) + text[position:]
+
+
+def _member(name: str, value: Any) -> bytes:
+    return (json.dumps(name) + ": " + json.dumps(value)).encode()
 
 
 def _name(path: str) -> str:

@@ -130,9 +130,10 @@ class Assembler:
 
     def _item(self, part: Part, files: list[FileEntry], data: bytes) -> PackageItem | UnmanagedItem:
         digest, size = hashlib.sha256(data).hexdigest(), sum(file.size for file in files)
+        prefixes = sum(file.offsets is not None for file in files)
         record = part.record
         if record is None:
-            return UnmanagedItem(part.record_path, digest, len(files), size)
+            return UnmanagedItem(part.record_path, digest, len(files), prefixes, size)
         return PackageItem(
             dist=part.dist,
             name=record.name,
@@ -145,6 +146,7 @@ class Assembler:
             record=part.record_path,
             record_sha256=digest,
             files=len(files),
+            prefixes=prefixes,
             size=size,
         )
 

@@ -34,8 +34,15 @@ def stored_document(record: Record, files: Sequence[FileEntry]) -> bytes:
     if bytes(document.get("link", b"null")) not in (b"null", b"{}"):
         document["link"] = _LINK
     stale = _stale(record, {file.path for file in files if file.conda_meta})
+    if stale:
+        paths_data: dict[str, Any] = _DOCUMENT.decode(document["paths_data"])
+        paths: list[Any] = list(_PATHS.decode(paths_data["paths"]))
+        for index, sha256 in stale.items():
+            path = msgspec.json.decode(paths[index], type=dict)
+            paths[index] = {**path, "sha256_in_prefix": sha256}
+        document["paths_data"] = {**paths_data, "paths": paths}
     stored = {file.path: (file.sha256 or "", file.size) for file in files}
-    return _changed(document, stale, files, stored, record.layout)
+    return with_hashes(dump(document, record.layout), files, stored, record.layout)
 
 
 def _stale(record: Record, current: Set[str]) -> dict[int, str]:
@@ -58,30 +65,10 @@ def with_hashes(
 ) -> bytes:
     """A conda-meta file in its layout, with what is true of the ``installed`` files.
 
-    Raises Mismatch where the records do not fit it, or msgspec's errors.
+    Raises Mismatch, or an error of json's or of looking up, where the records do not fit it.
     """
-    return _changed(_DOCUMENT.decode(stored), {}, files, installed, layout)
-
-
-def _changed(
-    document: dict[str, Any],
-    stale: Mapping[int, str],
-    files: Sequence[FileEntry],
-    installed: Mapping[str, tuple[str, int]],
-    layout: JsonLayout,
-) -> bytes:
-    touched = [file for file in files if file.conda_meta is not None]
-    if touched or stale:
-        paths_data: dict[str, Any] = _DOCUMENT.decode(document["paths_data"])
-        paths: list[Any] = list(_PATHS.decode(paths_data["paths"]))
-        # of 10,000 paths a few have to be understood
-        for index in {*stale, *(file.conda_meta.index for file in touched if file.conda_meta)}:
-            paths[index] = msgspec.json.decode(paths[index], type=dict)
-        for index, sha256 in stale.items():
-            paths[index]["sha256_in_prefix"] = sha256
-        document = {**document, "paths_data": {**paths_data, "paths": paths}}
-        update_conda_meta(document, [msgspec.to_builtins(file) for file in touched], dict(installed))
-    return dump(document, layout)
+    touched = [msgspec.to_builtins(file) for file in files if file.conda_meta is not None]
+    return update_conda_meta(stored, touched, dict(installed), msgspec.to_builtins(layout))
 
 
 def dump(document: Mapping[str, Any], layout: JsonLayout) -> bytes:

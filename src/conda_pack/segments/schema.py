@@ -63,7 +63,9 @@ class PackRecord(msgspec.Struct):
 
 
 class PackageItem(msgspec.Struct):
-    """A package in the index; ``record_sha256`` is its pack record's digest."""
+    """A package in the index: ``prefixes`` of its ``files`` hold the prefix, and ``record_sha256`` is
+    its pack record's digest.
+    """
 
     dist: str
     name: str
@@ -76,6 +78,7 @@ class PackageItem(msgspec.Struct):
     record: str
     record_sha256: str
     files: int
+    prefixes: int
     size: int
 
 
@@ -85,6 +88,7 @@ class UnmanagedItem(msgspec.Struct):
     record: str
     record_sha256: str
     files: int
+    prefixes: int
     size: int
 
 

@@ -200,8 +200,8 @@ def unpack(prefix: Path) -> Path:
         "platform": "linux-64",
         "longest_prefix": len(PH),
         "limited_by": ["lib/libtool.so"],
-        "packages": [{"dist": DIST, "record": f"conda-meta/conda-pack/{DIST}.json"}],
-        "unmanaged": {"record": "conda-meta/conda-pack/unmanaged.json"},
+        "packages": [{"dist": DIST, "record": f"conda-meta/conda-pack/{DIST}.json", "prefixes": 1}],
+        "unmanaged": {"record": "conda-meta/conda-pack/unmanaged.json", "prefixes": 1},
     }
     put(prefix / conda_unpack.INDEX, json.dumps({"content": content}).encode())
     put(prefix / UNPACKER.path, UNPACKER.data, UNPACKER.mode)
