@@ -21,13 +21,14 @@ PACKAGE = Path(__file__).parent.parent / "src" / "conda_pack"
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
+    "paths": set(),
     "progress": set(),
     "runtime": {"model"},
     "relocation": {"model", "runtime"},
-    "environment": {"errors", "model"},
+    "environment": {"errors", "model", "paths"},
     "plan": {"errors", "model"},
     "segments": {"errors", "model", "progress", "relocation", "runtime"},
-    "archives": {"errors", "model", "progress", "runtime", "segments"},
+    "archives": {"errors", "model", "paths", "progress", "runtime", "segments"},
     "packing": {"model", "progress", "relocation", "segments", "archives"},
     "unpacking": {"errors", "progress", "runtime", "segments", "archives"},
     "api": {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from conda_pack.errors import UnsafeArchive
 from conda_pack.model import INDEX_PATH, PACK_FOLDER
+from conda_pack.paths import folders_of
 from conda_pack.segments.schema import Content, FileEntry, PackRecord
 
 _KINDS = ("file", "link", "directory")
@@ -69,7 +70,7 @@ def take_inventory(content: Content, records: Iterable[PackRecord]) -> Inventory
         check_path(path)
         if posixpath.dirname(path) != PACK_FOLDER:
             raise UnsafeArchive(f"The archive keeps a record in an impossible place: {path}.")
-    folders = _folders([*files, *carriers])
+    folders = folders_of([*files, *carriers])
     for path in folders:
         if path in files and files[path].type != "directory":
             raise UnsafeArchive(f"The archive holds files under {path}, which is none of its folders.")
@@ -130,17 +131,3 @@ def _sound_ranges(places: tuple[str | None, int | list[int]]) -> bool:
     if isinstance(offsets, int):
         return mode == "text" and offsets >= 0
     return mode == "binary" and len(offsets) > 1 and min(offsets) >= 0
-
-
-def _folders(paths: Iterable[str]) -> set[str]:
-    folders: set[str] = set()
-    last = ""
-    for path in paths:
-        parent = path.rpartition("/")[0]
-        if parent == last:  # as most, for they are sorted
-            continue
-        last = parent
-        while parent and parent not in folders:
-            folders.add(parent)
-            parent = parent.rpartition("/")[0]
-    return folders

@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from conda_pack.model import Claim, Environment, Finding, Record, Severity
+from conda_pack.paths import folders_of
 
 IGNORE_MISSING = "--ignore-missing-files"
 IGNORE_EDITABLE = "--ignore-editable-packages"
@@ -33,7 +34,7 @@ def find(environment: Environment, read: Callable[[str], bytes]) -> Environment:
 
 def _missing(environment: Environment, read: Callable[[str], bytes]) -> Iterator[Finding]:
     replaced_by_pip = None
-    folders = _folders(environment)
+    folders = folders_of(environment.files)  # the empty ones are among the files
     for record in environment.records:
         missing = [
             claim.path
@@ -79,17 +80,6 @@ def _is_optional(claim: Claim) -> bool:
         or claim.path.startswith("info/")
         or claim.path == ".nonadmin"
     )
-
-
-def _folders(environment: Environment) -> set[str]:
-    """Every folder that is not empty (the empty ones are among the files)."""
-    folders: set[str] = set()
-    for path in environment.files:
-        parent = posixpath.dirname(path)
-        while parent and parent not in folders:
-            folders.add(parent)
-            parent = posixpath.dirname(parent)
-    return folders
 
 
 def _normalised(name: str) -> str:

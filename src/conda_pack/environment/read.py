@@ -15,7 +15,7 @@ from conda_pack.environment.findings import find
 from conda_pack.environment.records import parse_record, parse_site_packages
 from conda_pack.environment.scan import BASE_FOLDERS, scan
 from conda_pack.errors import CorruptMetadata, EnvironmentNotFound, FileChanged
-from conda_pack.model import INDEX_PATH, PACK_FOLDER, DiskFile, Environment, Platform, Record
+from conda_pack.model import INDEX_PATH, PACK_FOLDER, Claim, DiskFile, Environment, Platform, Record
 
 #: An entry point's interpreter, in the short form and in the installers' long one.
 _INTERPRETER = re.compile(rb"(?:#!|#!/bin/sh\n'''exec' \"?)(/[^\n]*?)/bin/python[0-9.]*[\" \n]")
@@ -109,14 +109,20 @@ def _dereferenced(
 
 def _contested(prefix: str, files: dict[str, DiskFile], records: tuple[Record, ...]) -> dict[str, str]:
     """The digests of files that several packages own in different versions: only they tell whose it is."""
-    owners: dict[str, set[tuple[str | None, str | None]]] = {}
+    first: dict[str, Claim] = {}
+    contested = set()
     for record in records:
         for claim in record.claims:
-            owners.setdefault(claim.path, set()).add((claim.sha256, claim.sha256_in_prefix))
+            other = first.setdefault(claim.path, claim)
+            if other is not claim and (other.sha256, other.sha256_in_prefix) != (
+                claim.sha256,
+                claim.sha256_in_prefix,
+            ):
+                contested.add(claim.path)
     return {
         path: hashlib.sha256(_read(os.path.join(prefix, path))).hexdigest()
-        for path, versions in owners.items()
-        if len(versions) > 1 and path in files and files[path].kind == "file"
+        for path in sorted(contested)
+        if path in files and files[path].kind == "file"
     }
 
 

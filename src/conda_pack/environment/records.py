@@ -158,7 +158,7 @@ def _claims(meta: _CondaMeta, site_packages: str | None, source: str) -> Iterato
 
 
 def _check_inside(path: str, field: str, source: str) -> None:
-    if path.startswith("/") or ".." in path.split("/"):
+    if path.startswith("/") or (".." in path and ".." in path.split("/")):
         raise CorruptMetadata(f"{source}: the field {field} is {path!r}, which leaves the prefix.")
 
 

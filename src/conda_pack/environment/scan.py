@@ -40,12 +40,11 @@ def scan(prefix: str, skip: tuple[str, ...], warn: Callable[[str], None]) -> dic
                 continue
             empty = False
             try:
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
+                if entry.is_dir(follow_symlinks=False):
                     folders.append((path + "/", entry.path))
                     continue
                 _check_name(path)
-                file = _disk_file(path, entry.path, status)
+                file = _disk_file(path, entry.path, entry.stat(follow_symlinks=False))
                 if file is not None and not _is_utf8(file.target):
                     raise FileChanged(
                         f"{entry.path} is a link to {os.fsencode(file.target)!r}, which is not valid UTF-8, "
@@ -81,6 +80,8 @@ def _check_name(path: str) -> None:
 
 
 def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -89,10 +90,10 @@ def _is_utf8(text: str) -> bool:
 
 
 def _disk_file(path: str, full: str, status: os.stat_result) -> DiskFile | None:
-    mode = stat.S_IMODE(status.st_mode) & 0o777  # neither setuid nor sticky bits travel
+    mode = status.st_mode
     mtime = status.st_mtime_ns // 1_000_000_000
-    if stat.S_ISREG(status.st_mode):
-        return DiskFile(path, "file", mode, status.st_size, mtime)
-    if stat.S_ISLNK(status.st_mode):
+    if stat.S_ISREG(mode):  # neither setuid nor sticky bits travel
+        return DiskFile(path, "file", mode & 0o777, status.st_size, mtime)
+    if stat.S_ISLNK(mode):
         return DiskFile(path, "link", 0o777, 0, mtime, os.readlink(full))
     return None

@@ -14,6 +14,10 @@ from conda_pack.segments.grouping import SEGMENT_SIZE, groups
 from conda_pack.segments.large import LargeFile
 from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import FileEntry, PartEnd
+from conda_pack.segments.workers import Job
+
+#: What the smallest group weighs: its objects, and the work to hand it over.
+_LEAST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,17 @@ class PartWork:
         self._lock = threading.Lock()
         self._end: Future[Made] = Future()
 
-    def tasks(self) -> Iterator[Callable[[], Made] | Future[Made]]:
+    def jobs(self) -> Iterator[Job[Made]]:
         """Everything there is to do, in the order of the stream."""
         for number, group in enumerate(self._groups):
             if len(group) == 1 and group[0].size > SEGMENT_SIZE:
                 file = LargeFile(self._reader, self._part, group[0])
                 for stretch in range(file.stretches):
-                    yield partial(self._make_stretch, number, file, stretch, group[0])
+                    yield Job(partial(self._make_stretch, number, file, stretch, group[0]), SEGMENT_SIZE)
             else:
-                yield partial(self._make_group, number, group)
-        yield self._end
+                weight = sum(entry.size for entry in group)
+                yield Job(partial(self._make_group, number, group), max(_LEAST, weight))
+        yield Job(self._end)
 
     def _make_group(self, number: int, group: Sequence[Entry]) -> Made:
         part, add = self._part, self._reader.add

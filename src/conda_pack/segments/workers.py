@@ -7,7 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from conda_pack.errors import UnsafeArchive
 
@@ -23,27 +24,36 @@ def worker_count(requested: int | None) -> int:
     return os.cpu_count() or 1
 
 
-def ordered(
-    pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], T] | Future[T]], ahead: int
-) -> Iterator[T]:
-    """The results of ``tasks`` in order, at most ``ahead`` of them under way or waiting.
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T]):
+    """Work for a thread, or the future of what another job makes; ``weight`` (bytes) is what it may hold."""
 
-    A task may be the future of what another one makes. The first exception is raised where its
-    result would have been; tasks not yet begun are then cancelled, because nobody will take their results.
+    work: Callable[[], T] | Future[T]
+    weight: int = 0
+
+
+def ordered(pool: ThreadPoolExecutor, jobs: Iterable[Job[T]], budget: int) -> Iterator[T]:
+    """The results of ``jobs`` in order, those under way or waiting weighing ``budget`` at most.
+
+    By weight, not by number: while one thread is busy with a large job, the others go on with many
+    small ones. The first exception is raised where its result would have been; jobs not yet begun
+    are then cancelled, because nobody will take their results.
     """
-    pending: deque[Future[T]] = deque()
+    pending: deque[tuple[Future[T], int]] = deque()
+    load = 0
     try:
-        for task in tasks:
-            if isinstance(task, Future):
-                pending.append(task)
-                continue
-            pending.append(pool.submit(task))
-            while len(pending) >= ahead:
-                yield pending.popleft().result()
+        for job in jobs:
+            while pending and load + job.weight > budget:
+                future, weight = pending.popleft()
+                load -= weight
+                yield future.result()
+            future = job.work if isinstance(job.work, Future) else pool.submit(job.work)
+            pending.append((future, job.weight))
+            load += job.weight
         while pending:
-            yield pending.popleft().result()
+            yield pending.popleft()[0].result()
     finally:
-        for future in reversed(pending):  # a task may wait for an earlier one, never for a later one
+        for future, _ in reversed(pending):  # a job may wait for an earlier one, never for a later one
             future.cancel()
 
 
