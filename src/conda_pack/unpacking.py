@@ -10,7 +10,7 @@ from conda_pack.archives.extract import Extraction
 from conda_pack.archives.inventory import take_inventory
 from conda_pack.archives.output import AtomicFolder
 from conda_pack.archives.reader import ArchiveFile
-from conda_pack.archives.settle import check_prefix
+from conda_pack.archives.settle import check_prefix, warn_of_kept
 from conda_pack.archives.writing import Folder
 from conda_pack.errors import CondaPackException, DamagedArchive
 from conda_pack.progress import PythonWarnings, Reporter
@@ -56,6 +56,8 @@ def _unpack_file(source: ArchiveFile, dest: str, threads: int, reporter: Reporte
     items: list[PackageItem | UnmanagedItem] = [*content.packages, content.unmanaged]
     inventory = take_inventory(content, [source.record(item) for item in items])
     limit = shebang_limit(content.platform)
+    if prefix is not None:
+        warn_of_kept(inventory, prefix, reporter)
     with AtomicFolder(dest) as folder:
         reporter.start("unpacking", sum(item.size for item in source.index.segments))
         try:

@@ -13,6 +13,8 @@ import msgspec
 from conda_pack.archives.inventory import STATE_PATH, Inventory
 from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, PrefixTooLong
+from conda_pack.model import Finding, Severity
+from conda_pack.progress import Reporter
 from conda_pack.runtime.conda_unpack import UnpackError, check_length
 from conda_pack.runtime.rules import Mismatch, TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.conda_meta import with_hashes
@@ -33,6 +35,21 @@ def check_prefix(content: Content, prefix: bytes) -> None:
         check_length(msgspec.to_builtins(content), prefix)
     except UnpackError as error:
         raise PrefixTooLong(str(error)[0].upper() + str(error)[1:]) from None
+
+
+def warn_of_kept(inventory: Inventory, prefix: bytes, reporter: Reporter) -> None:
+    """Tell which files have no room for the prefix and may do without: they keep the old one."""
+    kept = [
+        entry.path
+        for entry in inventory.files.values()
+        if entry.optional and len(prefix) > len((entry.prefix_placeholder or "").encode())
+    ]
+    if kept:
+        message = (
+            f"{len(kept)} files hold a prefix too short for {os.fsdecode(prefix)} and keep the old one, "
+            "because no package says how to change them. A shorter destination would fit."
+        )
+        reporter.warn(Finding(Severity.WARNING, message, tuple(sorted(kept))).text())
 
 
 def relocated(entry: FileEntry, stored: bytes, to: Relocated) -> tuple[bytes, tuple[str, int]]:

@@ -21,7 +21,14 @@ from conda_pack.archives.extract import not_as_recorded
 from conda_pack.archives.formats import by_magic
 from conda_pack.archives.inventory import Inventory, check_path, take_inventory
 from conda_pack.archives.reader import check_index, check_record
-from conda_pack.archives.settle import Relocated, check_prefix, relocated, relocated_document, settle
+from conda_pack.archives.settle import (
+    Relocated,
+    check_prefix,
+    relocated,
+    relocated_document,
+    settle,
+    warn_of_kept,
+)
 from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH, OPENING, PACK_FOLDER
@@ -65,7 +72,7 @@ class StreamExtraction:
     def __init__(self, source: BinaryIO, folder: Folder, prefix: bytes, reporter: Reporter) -> None:
         counted = io.BufferedReader(_Counted(source, reporter), _CHUNK)
         self._stream = _decoder(by_magic(counted.peek(8)[:8]).codec_name, cast(BinaryIO, counted))
-        self._folder, self._prefix = folder, prefix
+        self._folder, self._prefix, self._reporter = folder, prefix, reporter
         self._root: str | None = None
         self._written: dict[str, Member] = {}
         self._links: dict[str, Member] = {}
@@ -188,6 +195,8 @@ class StreamExtraction:
         for relative in inventory.folders:
             folder.make_folder(relative)
         prefix = self._prefix if content.prefix is None else None
+        if prefix is not None:
+            warn_of_kept(inventory, prefix, self._reporter)
         installed = {}
         if prefix is not None:
             to = Relocated(prefix, shebang_limit(content.platform))

@@ -225,7 +225,8 @@ def _patched(text: bytes, changes: List[Tuple[int, str, Dict[str, Any]]]) -> byt
 
     Mismatch where it is not laid out as installers do.
     """
-    places = [match.start() for match in _PATH.finditer(text)] if changes else []
+    begin = max(0, text.find(b'"paths_data": {'))
+    places = [match.start() for match in _PATH.finditer(text, begin)] if changes else []
     pieces, position = [], 0
     for index, path, values in changes:
         if index >= len(places):

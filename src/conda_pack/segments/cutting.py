@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from mmap import mmap
 
 from conda_pack.segments.codecs import Codec, Compressed, Data
 from conda_pack.segments.grouping import SEGMENT_SIZE
@@ -46,18 +47,21 @@ class Press:
 
 
 class Buffers:
-    """The threads' buffers, lent and given back: fresh memory costs a page fault every 4 KiB."""
+    """The threads' buffers, lent and given back: fresh memory costs a page fault every 4 KiB.
+
+    They are maps, because of those no more than is used takes memory.
+    """
 
     def __init__(self) -> None:
-        self._free: list[bytearray] = []  # its pop and append are atomic
+        self._free: list[mmap] = []  # its pop and append are atomic
 
-    def lend(self) -> bytearray:
+    def lend(self) -> mmap:
         try:
             return self._free.pop()
         except IndexError:
-            return bytearray(_ROOM)
+            return mmap(-1, _ROOM)
 
-    def give_back(self, buffer: bytearray) -> None:
+    def give_back(self, buffer: mmap) -> None:
         if len(buffer) == _ROOM:
             self._free.append(buffer)
 
@@ -65,7 +69,7 @@ class Buffers:
 class Cutter:
     """Collects members of one part and cuts segments of them."""
 
-    def __init__(self, part: str, press: Press, buffer: bytearray) -> None:
+    def __init__(self, part: str, press: Press, buffer: mmap) -> None:
         self.buffer = buffer
         self.segments: list[Segment] = []
         self._part, self._press = part, press
@@ -130,6 +134,6 @@ class Cutter:
 
     def _make_room(self, size: int) -> None:
         if size > len(self.buffer):
-            self._view.release()
-            self.buffer.extend(bytes(size - len(self.buffer)))
-            self._view = memoryview(self.buffer)
+            larger = mmap(-1, size)
+            larger[: self._size] = self._view[: self._size]
+            self.buffer, self._view = larger, memoryview(larger)

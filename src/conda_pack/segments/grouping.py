@@ -12,6 +12,9 @@ from conda_pack.segments.tar import BLOCK
 SEGMENT_SIZE = 8 << 20
 #: What an entry counts whose stored size follows only from its bytes: 512 of them make a group.
 _UNKNOWN = 16 << 10
+#: What the size of a file of no package is rounded down to: a text that holds the prefix is a little longer
+#: or shorter elsewhere, and that must not move the segments; but many large files must not make one group.
+_COARSE = 256 << 10
 
 
 def groups(part: Part) -> Iterator[tuple[Entry, ...]]:
@@ -43,7 +46,9 @@ def _weight(entry: Entry) -> int:
     claim = entry.claim
     if entry.kind != "file":
         return BLOCK
-    if claim is None or claim.size is None:
+    if claim is None:
+        return max(_UNKNOWN, entry.size // _COARSE * _COARSE)
+    if claim.size is None:
         return _UNKNOWN
     if entry.form is Form.AS_IS or (entry.form is Form.RESTORE and claim.file_mode == "binary"):
         return BLOCK + claim.size + -claim.size % BLOCK

@@ -50,9 +50,11 @@ class LargeFile:
         head = self._head(self._entry.size, "") if number == 0 else b""
         data = cutter.room(head, size)
         self._read(data, start)
-        cutter.keep_stretch(head, size, start, start + size == self._entry.size, self._entry.path)
+        # hashed before it is compressed, so that it has been taken when its buffer is needed again
         taken = self._order.add(start, data)
-        return taken >= start + size, (self._end() if taken == self._entry.size else None)
+        cutter.keep_stretch(head, size, start, start + size == self._entry.size, self._entry.path)
+        completed = self._end() if taken == self._entry.size else None
+        return self._order.position >= start + size, completed
 
     def _begin(self) -> None:
         """Decide, in the first task that comes here, whether the stored bytes are the file's own."""
@@ -63,10 +65,16 @@ class LargeFile:
             status = self._status()
             if status.st_size != entry.size:
                 raise changed(self._path)
-            searched = entry.previous is None and entry.form is Form.SEARCH
-            if entry.form is not Form.AS_IS and not (searched and not self._holds_prefix()):
+            if not self._is_plain():
                 self._stored = reader.stored(self._part, entry, read_file(self._path, entry.size))
             self._mtime = status.st_mtime_ns
+
+    def _is_plain(self) -> bool:
+        entry = self._entry
+        if entry.form is Form.AS_IS and (entry.claim is None or entry.claim.size in (None, entry.size)):
+            return True  # an edit that keeps the length shows when all is hashed: too late to search it
+        searched = entry.previous is None and entry.form in (Form.AS_IS, Form.SEARCH)
+        return searched and not self._holds_prefix()
 
     def _holds_prefix(self) -> bool:
         prefixes = self._reader.relocator.prefixes

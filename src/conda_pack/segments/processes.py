@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from conda_pack.errors import CondaPackException
@@ -79,11 +81,9 @@ def _forked(tasks: Sequence[Task[T]], workers: int) -> Iterator[T]:
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             theirs.close()
-        # two each, so that none has to wait for its next
         given = dict.fromkeys(children, 0)
-        for connection, number in zip([*children, *children], numbers, strict=False):
-            connection.send(number)
-            given[connection] += 1
+        for connection in children:
+            given[connection] += _give(connection, numbers, 1, children)
         while busy := [connection for connection, count in given.items() if count]:
             for connection in cast("list[Connection]", wait(busy)):
                 kind, value = _received(connection, children)
@@ -91,10 +91,11 @@ def _forked(tasks: Sequence[Task[T]], workers: int) -> Iterator[T]:
                     yield value
                 elif kind == "error":
                     raise value
-                elif (following := next(numbers, None)) is not None:
-                    connection.send(following)
                 else:
+                    # two from now on, so that it has not to wait; not before, or the longest
+                    # tasks, which come first, would wait for one another
                     given[connection] -= 1
+                    given[connection] += _give(connection, numbers, 2 - given[connection], children)
     finally:
         for connection, child in children.items():  # they hold nothing that they would have to put in order
             with suppress(ProcessLookupError):
@@ -103,15 +104,30 @@ def _forked(tasks: Sequence[Task[T]], workers: int) -> Iterator[T]:
             connection.close()
 
 
+def _give(connection: Connection, numbers: Iterator[int], count: int, children: dict[Connection, int]) -> int:
+    """Send the next ``count`` tasks, as far as there are any; returns how many."""
+    tasks = list(islice(numbers, count))
+    try:
+        for number in tasks:
+            connection.send(number)
+    except OSError:
+        raise _killed(children[connection]) from None
+    return len(tasks)
+
+
 def _received(connection: Connection, children: dict[Connection, int]) -> tuple[str, Any]:
     try:
         message: tuple[str, Any] = connection.recv()
-    except (EOFError, ConnectionResetError):
-        raise CondaPackException(
-            f"The worker process {children[connection]} was killed: by you, or for want of memory. "
-            "Nothing was left behind; with fewer threads (-j) less memory is needed."
-        ) from None
+    except (EOFError, OSError):
+        raise _killed(children[connection]) from None
     return message
+
+
+def _killed(process: int) -> CondaPackException:
+    return CondaPackException(
+        f"The worker process {process} was killed: by you, or for want of memory. "
+        "Nothing was left behind; with fewer threads (-j) less memory is needed."
+    )
 
 
 def _work(tasks: Sequence[Task[T]], connection: Connection, others: Iterable[Connection]) -> NoReturn:
@@ -124,16 +140,28 @@ def _work(tasks: Sequence[Task[T]], connection: Connection, others: Iterable[Con
         gc.disable()  # it lives too short for garbage, and a collection would copy every page it looks at
         for other in others:
             other.close()
-        with suppress(EOFError, ConnectionError):
+        with suppress(EOFError, OSError):  # whoever gave the work is gone
             while True:
-                number = connection.recv()
-                try:
-                    for result in tasks[number]():
-                        connection.send(("result", result))
-                    connection.send(("done", None))
-                except ConnectionError:
-                    raise
-                except Exception as error:
-                    connection.send(("error", error))
+                for message in _messages(tasks[connection.recv()]):
+                    connection.send(message)
     finally:
         os._exit(0)
+
+
+def _messages(task: Task[T]) -> Iterator[tuple[str, Any]]:
+    try:
+        for result in task():
+            yield "result", result
+    except Exception as error:
+        yield "error", _portable(error)
+    else:
+        yield "done", None
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself, if it can be sent; else what it says."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    except Exception:
+        return CondaPackException(f"{type(error).__name__}: {error}")
+    return error

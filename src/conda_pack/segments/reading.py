@@ -49,7 +49,6 @@ class FileReader:
             cutter.keep(head, size)
             return FileEntry(path=entry.path, mode=entry.mode, size=size, sha256=digest), note
         installed = bytes(room[:size])
-        room.release()  # or the buffer could not grow
         stored = self.stored(part, entry, installed)
         cutter.member(self.head(part, entry, len(stored.data), stored.note), stored.data, entry.path)
         return self.file_entry(part, entry, stored), stored.note

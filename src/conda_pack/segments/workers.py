@@ -94,6 +94,11 @@ class InOrder:
                 self._position += len(stretch)
 
     @property
+    def position(self) -> int:
+        """How many bytes have been taken in order so far."""
+        return self._position
+
+    @property
     def has_gaps(self) -> bool:
         """Whether stretches were taken note of that fit nowhere."""
         return bool(self._early)
