@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from conda_pack.errors import UsageError
 
+TYPE_CHECKING = False  # see conda_pack/__init__.py
 if TYPE_CHECKING:
     from conda_pack.segments.codecs import Codec
 
 INFER = "infer"
 
 
-class Format(NamedTuple):
+class Format:
     """A kind of archive. The first of its names is the suffix it gets by default."""
 
-    names: tuple[str, ...]
-    codec_name: str
-    magic: bytes
+    __slots__ = ("codec_name", "magic", "names")
+
+    def __init__(self, names: tuple[str, ...], codec_name: str, magic: bytes) -> None:
+        self.names, self.codec_name, self.magic = names, codec_name, magic
 
     @property
     def codec(self) -> Codec:

@@ -7,11 +7,14 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
 
 from conda_pack.errors import CondaPackException, UsageError
+
+TYPE_CHECKING = False  # see conda_pack/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
 
 #: The commands, each a module beside this one; without one, conda-pack packs.
 COMMANDS = ("pack", "unpack")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from conda_pack import __version__
 from conda_pack.archives.formats import INFER, format_names
+
+TYPE_CHECKING = False  # see conda_pack/__init__.py
+if TYPE_CHECKING:
+    from typing import Any
 
 DESCRIPTION = (
     "Pack an installed conda environment into one archive that runs on any machine of the same platform."
