@@ -114,7 +114,7 @@ class Extraction:
             self._whole(entry, stream.whole(entry.size), member.mtime, found)
 
     def _whole(self, entry: FileEntry, data: list[memoryview], mtime: int, found: _Found) -> None:
-        if (hashlib.sha256(data[0]).hexdigest() if len(data) == 1 else digest(data)) != entry.sha256:
+        if digest(data) != entry.sha256:
             raise not_as_recorded(entry.path)
         found.seen.append(entry.path)
         if entry.path in self._conda_meta:

@@ -197,8 +197,7 @@ class StreamExtraction:
         prefix = self._prefix if content.prefix is None else None
         if prefix is not None:
             warn_of_kept(inventory, prefix, self._reporter)
-        installed = {}
-        if prefix is not None:
+            installed = {}
             to = Relocated(prefix, shebang_limit(content.platform))
             for entry in (entry for record in records for entry in record.files if entry.offsets is not None):
                 new, installed[entry.path] = relocated(entry, self._read(entry.path), to)

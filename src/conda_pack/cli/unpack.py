@@ -20,7 +20,12 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE", help="the archive, or - for standard input")
     parser.add_argument("dest", metavar="DEST", help="a new or empty folder; its path becomes the prefix")
     parser.add_argument(
-        "--n-threads", "-j", metavar="N", type=int, default=-1, help="threads to use (default: -1, all cores)"
+        "--n-threads",
+        "-j",
+        metavar="N",
+        type=int,
+        default=-1,
+        help="processes or threads to use (default: -1, all cores)",
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
     parser.add_argument("--help", "-h", action="help", help="show this and exit")

@@ -7,6 +7,7 @@ import os
 import threading
 
 from conda_pack.model import Entry, Form, Note, Part, Stored
+from conda_pack.relocation.store import note_of
 from conda_pack.segments.cutting import Cutter
 from conda_pack.segments.grouping import SEGMENT_SIZE
 from conda_pack.segments.reading import FileReader, changed, read_file, unreadable
@@ -128,10 +129,7 @@ class LargeFile:
     def _end(self) -> tuple[FileEntry, Note]:
         self._check_unchanged()
         entry, digest = self._entry, self._hash.hexdigest()
-        claim = entry.claim
-        expected = {None} if claim is None else {claim.sha256, claim.sha256_in_prefix, *entry.accepted}
-        known = claim is None or claim.sha256 is None or digest in expected
-        note: Note = "" if known else "modified"
+        note = note_of(entry, digest)
         return self._reader.file_entry(self._part, entry, Stored(b"", digest, {}, note), entry.size), note
 
     def _check_unchanged(self) -> None:

@@ -2,8 +2,8 @@
 
 Unpacking makes some five system calls for each of many small files, and at each the threads of one
 interpreter pass its lock from one to the other: 35,000 files of 1.4 GB on two cores take 3.0 s (of 4.8 s
-processor time) with threads, 2.1 s (of 3.9 s) with processes. Packing is different, most of its time goes
-into compressing, without the lock: see parts.py.
+processor time) with threads, 2.1 s (of 3.9 s) with processes. Packing keeps threads: most of its time goes
+into compressing, without the lock, and each of two threads waits 0.3 s of 3.4 s for it.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ def _forked(tasks: Sequence[Task[T]], workers: int) -> Iterator[T]:
     try:
         for _ in range(workers):
             ours, theirs = Pipe()
-            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             try:
                 child = os.fork()
                 if child == 0:
                     _work(tasks, theirs, [ours, *children])
                 children[ours] = child
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
         given = dict.fromkeys(children, 0)
         for connection in children:
