@@ -8,14 +8,12 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from conda_pack.errors import FileChanged, PrefixTooLong
 from conda_pack.model import Entry, Form, Note, Part, Plan, Stored
 from conda_pack.relocation.store import Relocator, note_of
 from conda_pack.runtime.rules import TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.cutting import Cutter
-from conda_pack.segments.schema import CondaMetaFields, FileEntry
+from conda_pack.segments.schema import CondaMetaFields, FileEntry, with_relocation
 from conda_pack.segments.tar import Member, header
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -119,7 +117,7 @@ class FileReader:
             sha256=stored.sha256,
         )
         if stored.fields:
-            file = msgspec.convert({**msgspec.to_builtins(file), **stored.fields}, FileEntry)
+            file = with_relocation(file, stored.fields)
         file.conda_meta = _conda_meta_fields(part, entry, stored)
         return file
 

@@ -7,6 +7,7 @@ as declared here is refused when it is decoded. See docs/format.md.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -144,6 +145,11 @@ class Index(msgspec.Struct):
     segments: list[SegmentItem]
 
 
+# Made here, because msgspec crashes where two threads are the first to read the same type.
+_INDEX = msgspec.json.Decoder(Index)
+_RECORD = msgspec.json.Decoder(PackRecord)
+
+
 def identity(content: Content) -> str:
     """The pack's identity: the digest of its content, whatever the container."""
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
@@ -156,23 +162,31 @@ def encode(value: PackRecord | Index) -> bytes:
 
 def decode_index(data: bytes) -> Index:
     """The index; raises DamagedArchive."""
-    index: Index = _decode(data, Index, "index")
+    index: Index = _decode(data, _INDEX, "index")
     return index
 
 
 def decode_record(data: bytes, name: str) -> PackRecord:
     """A pack record; raises DamagedArchive."""
-    record: PackRecord = _decode(data, PackRecord, name)
+    record: PackRecord = _decode(data, _RECORD, name)
     return record
 
 
-def _decode(data: bytes, kind: type[Any], name: str) -> Any:
+def _decode(data: bytes, decoder: msgspec.json.Decoder[Any], name: str) -> Any:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedArchive(
             f"The archive is damaged, or made by a newer version: its {name}: {error}."
         ) from error
+
+
+def with_relocation(entry: FileEntry, fields: Mapping[str, Any]) -> FileEntry:
+    """The entry with what the relocation rules say of its file."""
+    typed = dict(fields)
+    if "offsets" in typed:
+        typed["offsets"] = [OffsetGroup(**group) for group in typed["offsets"]]
+    return msgspec.structs.replace(entry, **typed)
 
 
 def relocation(entry: FileEntry) -> dict[str, Any]:
