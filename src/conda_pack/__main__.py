@@ -1,7 +1,5 @@
 """``python -m conda_pack``."""
 
-import sys
+from conda_pack.cli.main import run
 
-from conda_pack.cli.main import main
-
-sys.exit(main())
+run()

@@ -21,6 +21,17 @@ COMMANDS = ("pack", "unpack")
 INTERRUPTED = 130
 
 
+def run() -> NoReturn:
+    """The command as a process. It just ends: to take apart what it knows of 35,000 files takes 0.08 s."""
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # nobody reads any more, or the disk is full
+        code = code or 1
+    os._exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
