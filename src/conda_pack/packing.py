@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import BinaryIO
 
 from conda_pack.archives.container import CONTAINERS
@@ -11,6 +11,7 @@ from conda_pack.model import Finding, Note, Plan, Severity
 from conda_pack.progress import Reporter
 from conda_pack.relocation.store import Relocator
 from conda_pack.segments.assemble import Assembler
+from conda_pack.segments.codecs import Data
 from conda_pack.segments.cutting import Press
 from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import SegmentItem
@@ -41,7 +42,7 @@ def write_archive(
     items: list[SegmentItem] = []
     offset = 0
 
-    def write(data: bytes) -> None:
+    def write(data: Data) -> None:
         nonlocal offset
         view = memoryview(data)
         while view:  # a raw file may take less at once
@@ -51,8 +52,8 @@ def write_archive(
     reporter.start("packing", plan.size)
     try:
         write(container.begin())
-        with ThreadPoolExecutor(threads) as pool:
-            for segment in assembler.segments(pool, threads):
+        with closing(assembler.segments(threads)) as segments:
+            for segment in segments:
                 compressed = segment.compressed
                 items.append(
                     SegmentItem(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import sys
 import tarfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +26,6 @@ from conda_pack.model import Kind
 from conda_pack.segments.codecs import CODECS, decompress
 from conda_pack.segments.schema import decode_index, decode_record
 from conda_pack.segments.tar import BLOCK, END, Member, comment, header, members, padding
-from conda_pack.segments.workers import InOrder
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -227,21 +224,6 @@ def test_containers_are_read_by_all(
         assert read(whole) == b"".join(segments) + footer
     tail = whole[-max(4096, tail_size(name, whole[-4096:])) :]
     assert footer in footer_text(name, tail)
-
-
-@given(st.lists(st.binary(max_size=20), max_size=12), st.randoms(use_true_random=False))
-def test_stretches_are_hashed_in_their_order(stretches: list[bytes], random: Random) -> None:
-    """Whatever order the parts of a file come in, its digest is that of the file."""
-    stretches = [stretch for stretch in stretches if stretch]
-    places = [sum(map(len, stretches[:number])) for number in range(len(stretches))]
-    shuffled = list(zip(places, stretches, strict=True))
-    random.shuffle(shuffled)
-    digest = hashlib.sha256()
-    order = InOrder(digest.update)
-    taken = [order.add(place, stretch) for place, stretch in shuffled]
-    assert taken == sorted(taken)
-    assert taken[-1:] == [sum(map(len, stretches))][: len(taken)]
-    assert (digest.digest(), order.has_gaps) == (hashlib.sha256(b"".join(stretches)).digest(), False)
 
 
 # ----------------------------------------------------------- records and index

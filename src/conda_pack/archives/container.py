@@ -87,7 +87,7 @@ class ZstdContainer:
         self.add(frame)
         table = b"".join(_SEEK_ENTRY.pack(*sizes) for sizes in self._frames)
         table += _SEEK_FOOTER.pack(len(self._frames), 0, _SEEKABLE)
-        return frame.data + _SKIPPABLE_HEADER.pack(_SKIPPABLE, len(table)) + table
+        return b"".join((frame.data, _SKIPPABLE_HEADER.pack(_SKIPPABLE, len(table)), table))
 
 
 CONTAINERS: dict[str, type[TarContainer | GzipContainer | ZstdContainer]] = {

@@ -16,8 +16,8 @@ from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH
 from conda_pack.progress import Reporter
 from conda_pack.runtime.rules import digest
-from conda_pack.segments.processes import spread
 from conda_pack.segments.schema import FileEntry, SegmentItem
+from conda_pack.segments.spread import spread
 from conda_pack.segments.tar import BLOCK, Member, members
 
 

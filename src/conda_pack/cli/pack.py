@@ -79,7 +79,12 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         help="tar.gz: 0 to 9, default 4; tar.zst: -7 to 22, default 3; higher is smaller and slower",
     )
     parser.add_argument(
-        "--n-threads", "-j", metavar="N", type=int, default=-1, help="threads to use (default: -1, all cores)"
+        "--n-threads",
+        "-j",
+        metavar="N",
+        type=int,
+        default=-1,
+        help="processes or threads to use (default: -1, all cores)",
     )
     parser.add_argument(
         "--exclude",

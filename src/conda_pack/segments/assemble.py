@@ -7,17 +7,17 @@ workers and the place of the environment leave no trace.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import cast
 
 from conda_pack.model import FOOTER, FOOTER_WIDTH, INDEX_PATH, OPENING, PACK_FOLDER, Blob, Note, Part, Plan
 from conda_pack.progress import Reporter
 from conda_pack.segments.conda_meta import stored_document
+from conda_pack.segments.crews import crew
 from conda_pack.segments.cutting import Buffers, Press, Segment
 from conda_pack.segments.grouping import SEGMENT_SIZE
-from conda_pack.segments.parts import Made, PartWork
+from conda_pack.segments.parts import Made, PartWork, Task, start_next
 from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import (
     FORMAT,
@@ -33,13 +33,13 @@ from conda_pack.segments.schema import (
     identity,
 )
 from conda_pack.segments.tar import END, Member, comment, header, padding
-from conda_pack.segments.workers import Job, ordered
+from conda_pack.segments.workers import in_order
 
 #: How many files a message about the longest prefix names.
 _MOST_NAMED = 5
 #: Segments that wait to be written, besides the one that each thread makes: enough that none waits for a
 #: slow one before it (on two cores 6 groups of any size took 7.9 s, 6 segments' worth of them 7.4 s).
-_AHEAD = 4
+_AHEAD = 2
 
 
 @dataclass
@@ -53,27 +53,31 @@ class Assembler:
     notes: dict[Note, list[str]] = field(default_factory=dict)
     content: Content | None = None
 
-    def segments(self, pool: ThreadPoolExecutor, threads: int) -> Iterator[Segment]:
+    def segments(self, threads: int) -> Generator[Segment]:
         """Every segment but the index's, in order."""
         opening = comment((OPENING + self.plan.arcroot).encode())
         yield self.press.segment(
             "", "runtime", opening + b"".join(self._blob(blob) for blob in self.plan.runtime)
         )
-        ends: list[PartEnd] = []
-        for made in ordered(pool, self._jobs(), (threads + _AHEAD) * SEGMENT_SIZE):
-            for note, path in made.notes:
-                self.notes.setdefault(note, []).append(path)
-            if made.end is not None:
-                ends.append(made.end)
-            self.reporter.advance(made.size_read)
-            yield from made.segments
-        self.content = self._content(ends)
-
-    def _jobs(self) -> Iterator[Job[Made]]:
-        """Every part's: one queue, so that no thread waits between parts."""
+        tasks: list[Task] = []
         buffers = Buffers()
-        for part in self.plan.parts:
-            yield from PartWork(part, self.reader, self.press, buffers, self._finish).jobs()
+        works = [
+            PartWork(part, self.reader, self.press, buffers, tasks, self._finish) for part in self.plan.parts
+        ]
+        ends: list[PartEnd] = []
+        ahead = threads + _AHEAD
+        with crew(tasks, threads, ahead + 1) as hands:
+            surveys = (number for work in works for number in work.surveys)
+            start_next(surveys, hands)
+            jobs = (job for work in works for job in work.jobs(hands, surveys))
+            for made in in_order(jobs, ahead * SEGMENT_SIZE):
+                for note, path in made.notes:
+                    self.notes.setdefault(note, []).append(path)
+                if made.end is not None:
+                    ends.append(made.end)
+                self.reporter.advance(made.size_read)
+                yield from made.segments
+        self.content = self._content(ends)
 
     def _finish(self, part: Part, files: list[FileEntry]) -> Made:
         """The end of a part: what tells of its files follows them."""

@@ -70,11 +70,13 @@ class Cutter:
     """Collects members of one part and cuts segments of them."""
 
     def __init__(self, part: str, press: Press, buffer: mmap) -> None:
-        self.buffer = buffer
+        self._use(buffer)
         self.segments: list[Segment] = []
         self._part, self._press = part, press
-        self._view = memoryview(buffer)
         self._size = 0
+
+    def _use(self, buffer: mmap) -> None:
+        self.buffer, self._view = buffer, memoryview(buffer)
 
     def room(self, head: bytes, size: int) -> memoryview:
         """Where the ``size`` bytes of a file go that has the header ``head``; ``keep`` keeps them."""
@@ -129,11 +131,14 @@ class Cutter:
         """End the segment, if there is anything in it."""
         if self._size:
             data = self._view[: self._size]
-            self.segments.append(self._press.segment(self._part, "files", data, continues, at))
+            segment = self._press.segment(self._part, "files", data, continues, at)
+            self.segments.append(segment)
             self._size = 0
+            if segment.compressed.data is data:  # it was not compressed, and goes with its buffer
+                self._use(mmap(-1, _ROOM))
 
     def _make_room(self, size: int) -> None:
         if size > len(self.buffer):
             larger = mmap(-1, size)
             larger[: self._size] = self._view[: self._size]
-            self.buffer, self._view = larger, memoryview(larger)
+            self._use(larger)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from conda_pack.model import Entry, Form, Part
 from conda_pack.segments.tar import BLOCK
@@ -39,6 +39,11 @@ def groups(part: Part) -> Iterator[tuple[Entry, ...]]:
             group, size = [], 0
     if group:
         yield tuple(group)
+
+
+def is_large(group: Sequence[Entry]) -> bool:
+    """Whether it is one file that is larger than a segment."""
+    return len(group) == 1 and group[0].size > SEGMENT_SIZE
 
 
 def _weight(entry: Entry) -> int:

@@ -175,10 +175,17 @@ def read_some(descriptor: int, room: memoryview) -> int:
 
 
 def read_file(path: str, size: int) -> bytes:
-    """The ``size`` bytes of a file, as ``read_into``."""
-    room = bytearray(size + 1)
-    read_into(path, memoryview(room))
-    return bytes(room[:size])
+    """The ``size`` bytes of a file, as ``read_into``, in memory once."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            data = file.read(size + 1)
+            while len(data) < size and (more := file.read(size + 1 - len(data))):
+                data += more  # it was interrupted, or has more than one read gives: 2 GiB
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if len(data) != size:
+        raise changed(path)
+    return data
 
 
 def unreadable(path: str, error: OSError) -> FileChanged:

@@ -208,7 +208,7 @@ def plain_of(what: str, size: int) -> bytes:
 @cache
 def compressed_of(name: str, what: str, size: int) -> bytes:
     codec = CODECS[name]
-    return codec.compress(plain_of(what, size), codec.default_level).data
+    return bytes(codec.compress(plain_of(what, size), codec.default_level).data)
 
 
 @pytest.mark.parametrize("size", SIZES)

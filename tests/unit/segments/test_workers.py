@@ -1,46 +1,50 @@
-"""Work whose results come in order: whatever the threads, what fails, and who has enough."""
+"""Work whose results come in order: how much is ahead, what fails, and who has enough."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from random import Random
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count, islice
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conda_pack.errors import DamagedArchive, UnsafeArchive
-from conda_pack.segments.workers import InOrder, Job, ordered, worker_count
+from conda_pack.errors import DamagedArchive
+from conda_pack.segments.workers import Job, in_order, worker_count
 
 #: Properties are never tried by the clock.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
-_ENOUGH = 60
-"""Seconds after which a wait is given up: a failure, not a measure."""
-
-weights = st.sampled_from([0, 1, 1, 2, 5, 10, 100])
+weights = st.lists(st.sampled_from([0, 1, 1, 2, 5, 10, 100]), max_size=30)
+budgets = st.integers(0, 40)
 
 
-def done(value: int) -> Future[int]:
-    future: Future[int] = Future()
-    future.set_result(value)
-    return future
+@dataclass
+class Work:
+    """Jobs of these weights, and what is done with them: the numbers of those begun, and of those taken."""
 
+    weights: list[int]
+    fails: int = -1
+    begun: list[int] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
 
-def constant(value: int, nap: float = 0) -> int:
-    time.sleep(nap)
-    return value
+    def jobs(self) -> Iterator[Job[int]]:
+        for number, weight in enumerate(self.weights):
+            self.begun.append(number)
+            yield Job(lambda number=number: self.result(number), weight)  # type: ignore[misc]
 
+    def result(self, number: int) -> int:
+        self.taken.append(number)
+        if number == self.fails:
+            raise DamagedArchive(f"number {number}")
+        return number
 
-def failing() -> int:
-    raise DamagedArchive("no")
+    @property
+    def ahead(self) -> list[int]:
+        """The weights of those begun whose results nobody has taken."""
+        return self.weights[len(self.taken) : len(self.begun)]
 
 
 # -------------------------------------------------------------- worker_count
@@ -58,284 +62,147 @@ def test_all_cores(requested: int | None) -> None:
     assert len(os.sched_getaffinity(0)) == worker_count(requested)
 
 
-# ------------------------------------------------------------------- ordered
+# ------------------------------------------------------------------- in_order
 
 
-@settings(UNHURRIED, max_examples=60)
-@given(
-    jobs=st.lists(st.tuples(st.booleans(), st.sampled_from([0, 0, 0.001]), weights), max_size=30),
-    threads=st.integers(1, 4),
-    budget=st.integers(0, 30),
-)
-def test_results_come_in_order(jobs: list[tuple[bool, float, int]], threads: int, budget: int) -> None:
-    """Of functions and of futures, whatever their number and weight, that of the threads, and who is slow."""
-    work = [
-        Job(done(number) if is_future else partial(constant, number, nap), weight)
-        for number, (is_future, nap, weight) in enumerate(jobs)
-    ]
-    with ThreadPoolExecutor(threads) as pool:
-        assert list(range(len(jobs))) == list(ordered(pool, work, budget))
+@settings(UNHURRIED, max_examples=200)
+@given(weights=weights, budget=budgets)
+def test_results_come_in_order(weights: list[int], budget: int) -> None:
+    """Each job is begun once and taken once, in its turn, whatever it weighs."""
+    work = Work(weights)
+    numbers = list(range(len(weights)))
+    assert numbers == list(in_order(work.jobs(), budget))
+    assert numbers == work.begun
+    assert numbers == work.taken
 
 
-@settings(UNHURRIED, max_examples=60)
-@given(
-    loads=st.lists(weights.filter(bool), max_size=30), threads=st.integers(1, 4), budget=st.integers(0, 40)
-)
-def test_no_more_ahead_than_the_budget(loads: list[int], threads: int, budget: int) -> None:
-    """Jobs are taken up as results are taken: what waits weighs no more than told, or is one job alone."""
-    taken = -1
+@settings(UNHURRIED, max_examples=200)
+@given(weights=weights, budget=budgets)
+def test_no_more_ahead_than_the_budget(weights: list[int], budget: int) -> None:
+    """What is begun and not taken, or taken and still looked at, weighs the budget at most, and one job."""
+    work = Work(weights)
+    for number in in_order(work.jobs(), budget):
+        looked_at = weights[number]
+        *before, _last = [looked_at, *work.ahead]
+        assert sum(before) <= budget
 
-    class WatchedPool(ThreadPoolExecutor):
-        submitted = 0
 
-        def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
-            self.submitted += 1
-            waiting = loads[taken + 1 : self.submitted]
-            assert sum(waiting) <= budget or len(waiting) == 1
-            return super().submit(*arguments, **options)
+@settings(UNHURRIED, max_examples=200)
+@given(weights=weights, budget=budgets)
+def test_no_less_ahead_than_the_budget(weights: list[int], budget: int) -> None:
+    """Nobody waits for a result while there is room for another job to go on meanwhile."""
+    work = Work(weights)
 
-    with WatchedPool(threads) as pool:
-        jobs = [Job(partial(constant, number), load) for number, load in enumerate(loads)]
-        for result in ordered(pool, jobs, budget):
-            taken = result
-    assert (len(loads), len(loads) - 1) == (pool.submitted, taken)
+    def watched() -> Iterator[Job[int]]:
+        for number, job in enumerate(work.jobs()):
+
+            def result(number: int = number) -> int:
+                assert sum(work.ahead) > budget or len(work.begun) == len(weights)
+                return work.result(number)
+
+            yield Job(result, job.weight)
+
+    assert len(weights) == len(list(in_order(watched(), budget)))
 
 
 def test_small_jobs_go_on_beside_a_large_one() -> None:
-    """While one thread is busy with the first, another does all that the budget has room for."""
-    small_ones_left = threading.Semaphore(0)
-
-    def large() -> int:
-        assert all(small_ones_left.acquire(timeout=_ENOUGH) for _ in range(20))
-        return 0
-
-    def small(number: int) -> int:
-        small_ones_left.release()
-        return number
-
-    jobs = [Job(large, 50), *(Job(partial(small, number), 1) for number in range(1, 40))]
-    with ThreadPoolExecutor(2) as pool:
-        assert list(range(40)) == list(ordered(pool, jobs, 70))
+    """By weight, not by number: behind a large job all that the budget has room for is begun."""
+    work = Work([50] + [1] * 39)
+    assert next(in_order(work.jobs(), 70)) == 0
+    assert [50, *[1] * 21] == work.weights[: len(work.begun)]
 
 
-@pytest.mark.parametrize("budget", [0, 1, 2, 3, 10])
-def test_a_future_that_the_jobs_before_it_set(budget: int) -> None:
-    """As parts do it: whoever ends last sets the part's end, in parts of any number of jobs."""
-    ends: list[Future[int]] = [Future() for _ in range(4)]
+def test_a_job_weighs_nothing_by_itself() -> None:
+    """What this thread does itself holds nothing up: it neither fills the budget nor is held back."""
+    assert Job(int) == Job(int, 0)
+    work = Work([0] * 9 + [1] + [0] * 9 + [1] + [0] * 9)
+    assert next(in_order(work.jobs(), 1)) == 0
+    assert len(work.begun) == 20
+
+
+def test_nothing_is_begun_before_somebody_asks() -> None:
+    """Nor is a result taken before its turn."""
+    work = Work([1] * 9)
+    results = in_order(work.jobs(), 3)
+    assert (work.begun, work.taken) == ([], [])
+    assert next(results) == 0
+    assert (work.begun, work.taken) == ([0, 1, 2, 3], [0])
+    assert next(results) == 1
+    assert (work.begun, work.taken) == ([0, 1, 2, 3, 4], [0, 1])
+
+
+def test_jobs_without_end() -> None:
+    """They are begun as they are needed."""
+    jobs = (Job(lambda number=number: number, 1) for number in count())  # type: ignore[misc]
+    assert list(range(50)) == list(islice(in_order(jobs, 7), 50))
+
+
+def test_jobs_that_need_the_results_before_them() -> None:
+    """As a part's end does: when a job is taken, all before it have been."""
+    found: list[int] = []
 
     def jobs() -> Iterator[Job[int]]:
-        number = 0
-        for count, end in enumerate(ends, start=1):
-            left = list(range(count))
-            for _ in range(count):
-                yield Job(partial(one_of, left, end, number), 1)
-                number += 1
-            yield Job(end)
-            number += 1
+        for number in range(12):
+            yield Job(lambda number=number: number, 1)  # type: ignore[misc]
+            if number % 4 == 3:
+                yield Job(lambda: sum(found))
 
-    def one_of(left: list[int], end: Future[int], number: int) -> int:
-        left.pop()
-        if not left:
-            end.set_result(number + 1)
-        return number
-
-    with ThreadPoolExecutor(1) as pool:
-        assert list(range(14)) == list(ordered(pool, jobs(), budget))
+    for number in in_order(jobs(), 2):
+        found.append(number)
+    first, second = sum(range(4)), sum(range(4)) * 2 + sum(range(4, 8))
+    expected = [*range(4), first, *range(4, 8), second, *range(8, 12)]
+    assert [*expected, sum(expected)] == found
 
 
-@pytest.mark.parametrize("kind", ["function", "future"])
-@pytest.mark.parametrize("budget", [1, 2, 10])
-def test_an_error_comes_in_its_place(kind: str, budget: int) -> None:
-    """The results before it are taken first, though it was there before them; those after it are not."""
-    wrong: Future[int] = Future()
-    wrong.set_exception(DamagedArchive("no"))
-    slow = partial(constant, 0, 0.01)
-    work = [slow, slow, wrong if kind == "future" else failing, partial(constant, 3)]
+@settings(UNHURRIED, max_examples=100)
+@given(weights=weights.filter(bool), budget=budgets, data=st.data())
+def test_an_error_comes_in_its_place(weights: list[int], budget: int, data: st.DataObject) -> None:
+    """The results before it are taken first; nothing is taken after it, nor begun beyond the budget."""
+    work = Work(weights, fails=data.draw(st.integers(0, len(weights) - 1)))
     found = []
-    with ThreadPoolExecutor(4) as pool, pytest.raises(DamagedArchive, match="no"):
-        for result in ordered(pool, [Job(each, 1) for each in work], budget):
-            found.append(result)
-    assert found == [0, 0]
+    with pytest.raises(DamagedArchive, match=f"number {work.fails}$"):
+        for number in in_order(work.jobs(), budget):
+            found.append(number)
+    assert list(range(work.fails)) == found
+    assert list(range(work.fails + 1)) == work.taken
+    *before, _last = weights[work.fails : len(work.begun)]
+    assert sum(before) <= budget
 
 
-def test_the_first_error_counts() -> None:
-    """Of two errors the one that comes first in order, not in time."""
-
-    def slowly_failing() -> int:
-        time.sleep(0.02)
-        raise UnsafeArchive("first")
-
-    with ThreadPoolExecutor(2) as pool, pytest.raises(UnsafeArchive, match="first"):
-        list(ordered(pool, [Job(slowly_failing), Job(failing)], 4))
-
-
-@pytest.mark.parametrize("how", ["error", "closed"])
-def test_the_rest_is_cancelled(how: str) -> None:
-    """Jobs that have not begun when somebody fails, or has enough, are never done."""
-    go_on, ran = threading.Event(), []
-
-    def waiting(number: int) -> int:
-        ran.append(number)
-        go_on.wait(_ENOUGH)
-        return number
-
-    work: list[Callable[[], int]] = [failing if how == "error" else partial(constant, 0)]
-    work += [partial(waiting, number) for number in range(1, 10)]
-    with ThreadPoolExecutor(1) as pool:
-        results = ordered(pool, [Job(each, 1) for each in work], 5)
-        if how == "error":
-            with pytest.raises(DamagedArchive):
-                next(results)
-        else:
-            assert next(results) == 0
-            results.close()  # type: ignore[attr-defined]
-        go_on.set()
-    assert set(ran) <= {1}  # the one that the thread had taken up meanwhile
-
-
-def test_an_error_of_who_makes_the_jobs() -> None:
-    """It comes at once, and cancels what waits."""
-    go_on, ran = threading.Event(), []
-
-    def waiting(number: int) -> int:
-        ran.append(number)
-        go_on.wait(_ENOUGH)
-        return number
+@pytest.mark.parametrize(("budget", "taken"), [(0, 4), (2, 2), (10, 0)])
+def test_an_error_of_who_makes_the_jobs(budget: int, taken: int) -> None:
+    """It comes at once, before the results of what was begun."""
+    work = Work([1] * 4)
 
     def jobs() -> Iterator[Job[int]]:
-        for number in range(5):
-            yield Job(partial(waiting, number), 1)
+        yield from work.jobs()
         raise KeyboardInterrupt
 
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(KeyboardInterrupt):
-            list(ordered(pool, jobs(), 10))
-        go_on.set()
-    assert set(ran) <= {0}
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        for number in in_order(jobs(), budget):
+            found.append(number)
+    assert list(range(taken)) == found
+    assert found == work.taken
 
 
-# ------------------------------------------------------------------- in order
+@settings(UNHURRIED, max_examples=100)
+@given(weights=weights.filter(bool), budget=budgets, data=st.data())
+def test_who_has_enough(weights: list[int], budget: int, data: st.DataObject) -> None:
+    """Nothing more is begun or taken, and who makes the jobs ends too."""
+    work, ended = Work(weights), []
 
+    def jobs() -> Iterator[Job[int]]:
+        try:
+            yield from work.jobs()
+        finally:
+            ended.append(True)
 
-def stretches_of(random: Random, count: int) -> list[tuple[int, bytes]]:
-    """Stretches of a file, with their places."""
-    stretches, place = [], 0
-    for _ in range(count):
-        data = random.randbytes(random.randint(1, 2000))
-        stretches.append((place, data))
-        place += len(data)
-    return stretches
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_stretches_from_several_threads(seed: int) -> None:
-    """In any order, from threads with delays of any length: one digest, and one of them told of the end."""
-    random = Random(seed)
-    stretches = stretches_of(random, 60)
-    whole = b"".join(data for _, data in stretches)
-    digest, naps = hashlib.sha256(), Random(seed)
-
-    def take(data: bytes) -> None:
-        time.sleep(naps.choice([0, 0, 0.0005]))
-        digest.update(data)
-
-    order = InOrder(take)
-    shuffled = random.sample(stretches, len(stretches))
-    shares = [shuffled[first::6] for first in range(6)]
-    together = threading.Barrier(len(shares))
-
-    def add(share: list[tuple[int, bytes]], own: Random) -> list[int]:
-        together.wait()
-        returned = []
-        for place, data in share:
-            time.sleep(own.choice([0, 0.0003]))
-            returned.append(order.add(place, data))
-        return returned
-
-    with ThreadPoolExecutor(len(shares)) as pool:
-        lists = list(pool.map(add, shares, map(Random, range(len(shares)))))
-    assert [total for returned in lists for total in returned].count(len(whole)) == 1
-    assert (hashlib.sha256(whole).digest(), False) == (digest.digest(), order.has_gaps)
-    assert all(returned == sorted(returned) for returned in lists)
-
-
-def test_nobody_waits_for_who_takes() -> None:
-    """What comes while another thread takes is left to that thread, and it returns the total."""
-    taking, go_on, taken = threading.Event(), threading.Event(), []
-
-    def take(data: bytes) -> None:
-        taking.set()
-        assert go_on.wait(_ENOUGH)
-        taken.append(data)
-
-    order = InOrder(take)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(order.add, 0, b"a")
-        assert taking.wait(_ENOUGH)
-        assert [order.add(1, b"bc"), order.add(3, b"d")] == [0, 0]
-        go_on.set()
-        assert first.result() == 4
-    assert (taken, order.has_gaps) == ([b"a", b"bc", b"d"], False)
-
-
-def test_twice_early() -> None:
-    """A stretch that waits is refused a second time."""
-    order = InOrder(bytes)
-    assert order.add(5, b"x") == 0
-    with pytest.raises(UnsafeArchive):
-        order.add(5, b"y")
-
-
-def test_twice_taken() -> None:
-    """A stretch that was taken is refused a second time, and so is anything within it."""
-    taken: list[bytes] = []
-    order = InOrder(taken.append)
-    assert order.add(0, b"abcde") == 5
-    for place in (0, 4):
-        with pytest.raises(UnsafeArchive):
-            order.add(place, b"z")
-    assert (order.add(5, b"f"), taken) == (6, [b"abcde", b"f"])
-
-
-def test_twice_while_it_is_taken() -> None:
-    """A stretch that comes again just when it is taken is refused too, or leaves a gap that shows."""
-    refused: list[bool] = []
-
-    def take(data: bytes) -> None:
-        if not refused:
-            try:
-                order.add(0, b"other")
-                refused.append(False)
-            except UnsafeArchive:
-                refused.append(True)
-
-    order = InOrder(take)
-    order.add(0, b"first")
-    assert refused[0] or order.has_gaps
-
-
-def test_gaps_show() -> None:
-    """What fits nowhere is a gap, until what was missing comes."""
-    taken: list[bytes] = []
-    order = InOrder(taken.append)
-    order.add(1, b"b")
-    assert order.has_gaps
-    order.add(0, b"a")
-    assert (taken, order.has_gaps) == ([b"a", b"b"], False)
-
-
-def test_an_error_of_who_takes() -> None:
-    """It reaches the thread whose turn it was; nothing is taken after it."""
-    taken: list[bytes] = []
-
-    def take(data: bytes) -> None:
-        if data == b"bad":
-            raise DamagedArchive("bad")
-        taken.append(data)
-
-    order = InOrder(take)
-    order.add(3, b"end")
-    with pytest.raises(DamagedArchive):
-        order.add(0, b"bad")
-    assert order.add(6, b"more") == 0
-    assert taken == []
+    results = in_order(jobs(), budget)
+    taken = data.draw(st.integers(1, len(weights)))
+    assert list(range(taken)) == list(islice(results, taken))
+    begun = list(work.begun)
+    results.close()  # type: ignore[attr-defined]
+    assert (begun, list(range(taken))) == (work.begun, work.taken)
+    del results
+    assert ended == [True]
