@@ -2,7 +2,7 @@
 
 Python's threads pass one lock from one to the other, at each of some five system calls for each of many
 small files. 35,000 files of 1.4 GB on two cores: unpacking takes 3.0 s (4.8 s of processor time) by threads,
-2.1 s (3.9 s) by processes; packing loses 0.3 s of 4 by threads.
+2.1 s (3.9 s) by processes; packing .tar.zst 4.2 s and 4.0 s, .tar.gz at level 1 3.7 s and 3.4 s.
 """
 
 from __future__ import annotations
