@@ -28,6 +28,7 @@ from conda_pack.segments.reading import FileReader
 from conda_pack.segments.schema import FileEntry, PartEnd, UnmanagedItem, pack_files, unpack_files
 from conda_pack.segments.tar import BLOCK, Member, header, padding
 from conda_pack.segments.workers import in_order
+from tests.support.records import record
 
 SMALL = max(8 * BLOCK, mmap.PAGESIZE)
 """A segment's size where it is not the real one. Memory is given back by pages."""
@@ -89,24 +90,7 @@ class Folder:
         return Entry(path, "file", 0o755, len(data), LONG_AGO, form, claim=claim)
 
 
-RECORD = Record(
-    dist="a-1-0",
-    name="a",
-    version="1",
-    build="0",
-    subdir="linux-64",
-    channel="",
-    url="",
-    md5=None,
-    sha256=None,
-    timestamp=PART_TIME,
-    depends=(),
-    installer="conda",
-    linked_from=None,
-    claims=(),
-    text=b"{}",
-    layout=JsonLayout(2, False, ""),
-)
+RECORD = record("a", timestamp=PART_TIME, layout=JsonLayout(2, False, ""))
 
 
 def part_of(*entries: Entry, record: Record | None = None) -> Part:

@@ -7,6 +7,7 @@ import sys
 
 from conda_pack import __version__
 from conda_pack.archives.formats import INFER, format_names
+from conda_pack.cli.options import add_n_threads
 
 TYPE_CHECKING = False  # see conda_pack/__init__.py
 if TYPE_CHECKING:
@@ -78,14 +79,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="tar.gz: 0 to 9, default 4; tar.zst: -7 to 22, default 3; higher is smaller and slower",
     )
-    parser.add_argument(
-        "--n-threads",
-        "-j",
-        metavar="N",
-        type=int,
-        default=-1,
-        help="processes or threads to use (default: -1, all cores)",
-    )
+    add_n_threads(parser)
     parser.add_argument(
         "--exclude",
         metavar="PATTERN",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from conda_pack.cli.options import add_n_threads
+
 DESCRIPTION = (
     "Put a packed environment at DEST, checked and exactly as if conda had installed it there. "
     "DEST appears whole or not at all."
@@ -19,14 +21,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("archive", metavar="ARCHIVE", help="the archive, or - for standard input")
     parser.add_argument("dest", metavar="DEST", help="a new or empty folder; its path becomes the prefix")
-    parser.add_argument(
-        "--n-threads",
-        "-j",
-        metavar="N",
-        type=int,
-        default=-1,
-        help="processes or threads to use (default: -1, all cores)",
-    )
+    add_n_threads(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
     parser.add_argument("--help", "-h", action="help", help="show this and exit")
 

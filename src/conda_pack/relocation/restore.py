@@ -16,7 +16,7 @@ from typing import Any
 from conda_pack.model import FileMode
 from conda_pack.relocation.offsets import RULES, find_offsets, occurrences
 from conda_pack.relocation.scripts import plain_shebang
-from conda_pack.runtime.rules import Mismatch, TooLong, digest, splice, target_edits
+from conda_pack.runtime.rules import Mismatch, TooLong, splice, target_edits
 
 _ENV_SHEBANG = re.compile(rb"#!/usr/bin/env ([^ \n]+[^\n]*\n?)")
 # Beyond these a search for the occurrences that the package had natively is not worth its time.
@@ -80,8 +80,7 @@ def renders(pristine: bytes, fields: dict[str, Any], prefix: bytes, limit: int, 
     """Whether the fields make ``pristine`` into ``installed`` at ``prefix``."""
     try:
         edits = target_edits({"path": "", **fields}, prefix, limit)
-        # by digest: joined, a large file would be in memory once more
-        return digest(splice(pristine, edits)) == hashlib.sha256(installed).hexdigest()
+        return b"".join(splice(pristine, edits)) == installed
     except (Mismatch, TooLong, UnicodeDecodeError):
         return False
 
@@ -153,7 +152,7 @@ def invert_binary(data: bytes, prefix: bytes, marker: bytes, terminator: bytes =
     gap = len(marker) - len(prefix)
     if gap < 0:
         return data
-    view, pieces, copied = memoryview(data), [], 0
+    pieces, copied = [], 0
     position = data.find(prefix)
     while position != -1:
         end = data.find(terminator, position + len(prefix))
@@ -161,10 +160,10 @@ def invert_binary(data: bytes, prefix: bytes, marker: bytes, terminator: bytes =
         string = data[position:end]
         padding = gap * string.count(prefix)
         if data[end : end + padding] == b"\0" * padding:
-            pieces += [view[copied:position], memoryview(string.replace(prefix, marker))]
+            pieces += [data[copied:position], string.replace(prefix, marker)]
             copied = end = end + padding
         position = data.find(prefix, end)
-    pieces.append(view[copied:])
+    pieces.append(data[copied:])
     return b"".join(pieces)
 
 

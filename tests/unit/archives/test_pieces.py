@@ -10,7 +10,7 @@ from functools import cache
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conda_pack.archives.pieces import PieceStream
@@ -18,14 +18,12 @@ from conda_pack.errors import DamagedArchive
 from conda_pack.segments import codecs
 from conda_pack.segments.codecs import CODECS, Data, decompress
 from conda_pack.segments.tar import BLOCK, Member, header, members, padding
+from tests.support.properties import UNHURRIED
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 PIECE = codecs._PIECE
 some_pieces = st.lists(st.binary(max_size=12), max_size=10)

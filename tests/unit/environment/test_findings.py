@@ -10,30 +10,15 @@ from typing import Any
 import pytest
 
 from conda_pack.environment.findings import IGNORE_EDITABLE, IGNORE_MISSING, find
-from conda_pack.model import Claim, DiskFile, Environment, Finding, JsonLayout, Platform, Record, Severity
+from conda_pack.model import Claim, DiskFile, Environment, Finding, Platform, Record, Severity
+from tests.support.records import record as record_of
 
 SITE = "lib/python3.11/site-packages"
 
 
 def record(name: str, *claims: Claim | str, linked_from: str | None = None) -> Record:
-    return Record(
-        dist=f"{name}-1-0",
-        name=name,
-        version="1",
-        build="0",
-        subdir="linux-64",
-        channel="",
-        url="",
-        md5=None,
-        sha256=None,
-        timestamp=0,
-        depends=(),
-        installer="conda",
-        linked_from=linked_from,
-        claims=tuple(Claim(claim, 0, "hardlink") if isinstance(claim, str) else claim for claim in claims),
-        text=b"{}",
-        layout=JsonLayout(2, True, "\n"),
-    )
+    own = (Claim(claim, 0, "hardlink") if isinstance(claim, str) else claim for claim in claims)
+    return record_of(name, *own, linked_from=linked_from)
 
 
 def findings(

@@ -15,7 +15,6 @@ from conda_pack.model import (
     Environment,
     Finding,
     Form,
-    JsonLayout,
     Kind,
     Part,
     Plan,
@@ -24,6 +23,7 @@ from conda_pack.model import (
     Severity,
 )
 from conda_pack.plan.build import EARLIEST, build, check_arcroot
+from tests.support.records import record as record_of
 
 TIME = 1_700_000_000
 
@@ -37,24 +37,7 @@ def claimed(path: str, path_type: str = "hardlink", **facts: Any) -> Claim:
 
 
 def record(name: str, *claims: Claim, timestamp: int = TIME) -> Record:
-    return Record(
-        dist=f"{name}-1-0",
-        name=name,
-        version="1",
-        build="0",
-        subdir="linux-64",
-        channel="",
-        url="",
-        md5=None,
-        sha256=None,
-        timestamp=timestamp,
-        depends=(),
-        installer="conda",
-        linked_from=None,
-        claims=claims,
-        text=b"{}",
-        layout=JsonLayout(2, True, "\n"),
-    )
+    return record_of(name, *claims, timestamp=timestamp)
 
 
 def environment(*files: DiskFile, records: tuple[Record, ...] = (), **more: Any) -> Environment:

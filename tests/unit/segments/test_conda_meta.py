@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from conda_pack.environment.records import parse_record
@@ -16,9 +16,7 @@ from conda_pack.model import JsonLayout, Record
 from conda_pack.runtime.rules import Mismatch
 from conda_pack.segments.conda_meta import stored_document, with_hashes
 from conda_pack.segments.schema import CondaMetaFields, FileEntry
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+from tests.support.properties import UNHURRIED
 
 FIELDS = ("sha256", "sha256_in_prefix", "size_in_bytes")
 #: Letters that mean something to JSON, to who searches in its text, or beyond ASCII.
@@ -33,6 +31,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=8,
 )
+
 digests = st.sampled_from(["0" * 64, "1" * 64, "ab" * 32, "0"])
 own_sizes = st.integers(0, 1 << 40) | st.sampled_from([1, 12, 123])
 

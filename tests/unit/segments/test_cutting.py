@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conda_pack.segments import cutting
@@ -23,9 +23,7 @@ from conda_pack.segments.codecs import CODECS, decompress
 from conda_pack.segments.cutting import Buffers, Cutter, Press, Segment
 from conda_pack.segments.grouping import SEGMENT_SIZE
 from conda_pack.segments.tar import BLOCK, END, Member, header, padding
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+from tests.support.properties import UNHURRIED
 
 SMALL = 8 * BLOCK
 """A segment's size where it is not the real one."""

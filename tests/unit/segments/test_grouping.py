@@ -5,16 +5,14 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from conda_pack.model import Claim, Entry, FileMode, Form, Kind, Part
 from conda_pack.segments.grouping import SEGMENT_SIZE, groups
 from conda_pack.segments.tar import BLOCK
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+from tests.support.properties import UNHURRIED
 
 #: Around every border that there is, and anything between.
 sizes = st.one_of(
@@ -22,6 +20,7 @@ sizes = st.one_of(
     st.sampled_from([SEGMENT_SIZE - BLOCK, SEGMENT_SIZE - 1, SEGMENT_SIZE, SEGMENT_SIZE // 2]),
     st.integers(0, SEGMENT_SIZE),
 )
+
 COARSE = 256 << 10
 large_sizes = st.integers(SEGMENT_SIZE + 1, 5 * SEGMENT_SIZE)
 

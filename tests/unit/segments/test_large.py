@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -49,31 +49,13 @@ from tests.support.parts import (
     segments_of,
     sha,
 )
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+from tests.support.properties import UNHURRIED
 
 REAL = SEGMENT_SIZE
 NEUTRAL = b"/run-conda-unpack-first"
 SAME_LENGTH = b"/opt/of-the-same-length"
 """A prefix for which nothing moves when the neutral one takes its place."""
 assert len(SAME_LENGTH) == len(NEUTRAL)
-
-
-@pytest.fixture
-def small_segments() -> Iterator[None]:
-    with segments_of(SMALL):
-        yield
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def same_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return Folder(tmp_path_factory.mktemp("large"))
 
 
 @dataclass

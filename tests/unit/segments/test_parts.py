@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conda_pack.errors import FileChanged
@@ -38,27 +37,9 @@ from tests.support.parts import (
     real,
     segments_of,
 )
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+from tests.support.properties import UNHURRIED
 
 NEUTRAL = b"/run-conda-unpack-first"
-
-
-@pytest.fixture
-def small_segments() -> Iterator[None]:
-    with segments_of(SMALL):
-        yield
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def same_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return Folder(tmp_path_factory.mktemp("parts"))
 
 
 def text(size: int, seed: int) -> bytes:
@@ -311,6 +292,7 @@ def test_processes_make_the_same(folder: Folder, small_segments: None, shape: st
     parts = [part_of(*(entry for entry, _ in files))] * 3
     expected = packed(folder.reader, parts, alone)
     lines = scripts.output_of(f"""
+        from tests.support.parts import *
         from tests.unit.segments.test_parts import *
         with segments_of(SMALL):
             folder = Folder(Path({str(folder.prefix)!r}))
@@ -354,6 +336,7 @@ def test_a_file_that_is_gone_from_processes(
 ) -> None:
     """As ``test_a_file_that_is_gone``."""
     lines = scripts.output_of(f"""
+        from tests.support.parts import *
         from tests.unit.segments.test_parts import *
         with segments_of(SMALL):
             folder = Folder(Path({str(folder.prefix)!r}))

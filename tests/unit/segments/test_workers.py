@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conda_pack.errors import DamagedArchive
 from conda_pack.segments.workers import Job, in_order, worker_count
-
-#: Properties are never tried by the clock.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+from tests.support.properties import UNHURRIED
 
 weights = st.lists(st.sampled_from([0, 1, 1, 2, 5, 10, 100]), max_size=30)
 budgets = st.integers(0, 40)
