@@ -47,7 +47,7 @@ class Press:
 
 
 class Buffers:
-    """The threads' buffers, lent and given back: fresh memory costs a page fault every 4 KiB.
+    """The workers' buffers, lent and given back: fresh memory costs a page fault every 4 KiB.
 
     They are maps, because of those no more than is used takes memory.
     """

@@ -66,7 +66,6 @@ class Processes(Generic[T]):
         self._free = list(range(slots))
 
     def __enter__(self) -> Processes[T]:
-        gc.freeze()  # a collection would write to every object there is, and copy its page
         try:
             for _ in range(self._workers):
                 self._fork()
@@ -83,7 +82,6 @@ class Processes(Generic[T]):
             os.waitpid(child.process, 0)
             connection.close()
         self._children = {}
-        gc.unfreeze()
 
     def start(self, number: int, *, is_long: bool = False) -> None:
         """Give a task to who has none, or to the next that has ended one; nothing waits behind a long one."""

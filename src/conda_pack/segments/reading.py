@@ -1,4 +1,4 @@
-"""Files → members of the stream: each file is opened once, read once, hashed once."""
+"""Files → members of the stream: each is opened once, read once, hashed once; large ones, see large.py."""
 
 from __future__ import annotations
 
