@@ -101,7 +101,11 @@ class Record:
 
 
 class DiskFile(msgspec.Struct, frozen=True, gc=False):
-    """One path as it lies in the prefix. ``target`` is a link's text."""
+    """One path as it lies in the prefix. ``target`` is a link's text.
+
+    ``location`` is where it is to be read, an absolute path on this machine, if that is not its path in the
+    prefix; ``data`` are its bytes, if they are read nowhere because they were edited on the way.
+    """
 
     path: str
     kind: Kind
@@ -109,6 +113,8 @@ class DiskFile(msgspec.Struct, frozen=True, gc=False):
     size: int
     mtime: int
     target: str = ""
+    location: str = ""
+    data: bytes | None = None
 
 
 class Severity(Enum):
@@ -116,6 +122,10 @@ class Severity(Enum):
 
     WARNING = "warning"
     ERROR = "error"
+
+
+#: How many paths a message names, unless somebody wants them all.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +137,7 @@ class Finding:
     paths: tuple[str, ...] = ()
     option: str = ""  # the option that goes on in spite of it
 
-    def text(self, limit: int = 10) -> str:
+    def text(self, limit: int = MOST_NAMED) -> str:
         """The message and its paths, the count first and at most ``limit`` names."""
         lines = [self.message, *(f"    {path}" for path in self.paths[:limit])]
         if len(self.paths) > limit:
@@ -181,6 +191,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     bytecode: str | None = None  # the .pyc made of this source
     source: DiskFile | None = None  # the source of this .pyc, when a package owns it
     source_mtime: int = 0  # what that source's mtime will be in the archive
+    location: str = ""  # as DiskFile's
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

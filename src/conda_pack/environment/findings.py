@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from urllib.parse import unquote, urlsplit
 
+from conda_pack.environment.editable import IGNORE_EDITABLE, find_editable
+from conda_pack.environment.places import is_above, is_inside
 from conda_pack.model import Claim, Environment, Finding, Record, Severity
 from conda_pack.paths import folders_of
 
+__all__ = ["IGNORE_EDITABLE", "IGNORE_MISSING", "find"]
+
 IGNORE_MISSING = "--ignore-missing-files"
-IGNORE_EDITABLE = "--ignore-editable-packages"
 
 _DIST_INFO = re.compile(r"(?:^|/)([^/]+?)-([^/-]+)\.(?:dist|egg)-info/")
 
@@ -23,8 +23,8 @@ def find(environment: Environment, read: Callable[[str], bytes]) -> Environment:
     """The environment with its findings; ``read`` gives the bytes of one of its files."""
     findings = [
         *_missing(environment, read),
-        *_editable(environment, read),
-        *_leaving(environment),
+        *find_editable(environment, read),
+        *leaving_links(environment),
     ]
     return replace(environment, findings=tuple(findings))
 
@@ -88,12 +88,14 @@ def _normalised(name: str) -> str:
 
 
 def _project(record: Record) -> str | None:
-    """The Python project that a package installs, by its own dist-info folder."""
-    for claim in record.claims:
-        match = _DIST_INFO.search(claim.path)
-        if match:
-            return _normalised(match[1])
-    return None
+    """The Python project that a package installs, by its own dist-info folder: the topmost one.
+
+    Below it are those of what the package brings along, as setuptools' _vendor.
+    """
+    found = [match for claim in record.claims if (match := _DIST_INFO.search(claim.path))]
+    if not found:
+        return None
+    return _normalised(min(found, key=lambda match: match.string[: match.start()].count("/"))[1])
 
 
 def _pip_projects(environment: Environment, read: Callable[[str], bytes]) -> dict[str, str]:
@@ -107,83 +109,20 @@ def _pip_projects(environment: Environment, read: Callable[[str], bytes]) -> dic
     return projects
 
 
-# --------------------------------------------------------- editable installs
-
-
-def _editable(environment: Environment, read: Callable[[str], bytes]) -> Iterator[Finding]:
-    if environment.site_packages is None:
-        return
-    packages = sorted(set(_editable_names(environment, read)))
-    if packages:
-        yield Finding(
-            Severity.ERROR,
-            f"{len(packages)} packages are installed in editable mode: their code lies outside of the "
-            "environment and would not be in the archive. Install them without -e.",
-            tuple(packages),
-            IGNORE_EDITABLE,
-        )
-
-
-def _editable_names(environment: Environment, read: Callable[[str], bytes]) -> Iterator[str]:
-    folder = f"{environment.site_packages}/"
-    for path in environment.files:
-        if not path.startswith(folder):
-            continue
-        name = path[len(folder) :]
-        if name.endswith(".dist-info/direct_url.json"):
-            location = _editable_location(read(path))
-            if location is not None and not _inside(environment, location):
-                yield f"{name.split('-')[0]} ({location})"
-        elif "/" in name:
-            continue
-        elif name.endswith(".egg-link"):
-            location = read(path).decode("utf-8", "replace").partition("\n")[0].strip()
-            if not _inside(environment, location):
-                yield f"{name[: -len('.egg-link')]} ({location})"
-        elif name.endswith((".pth", ".egg-pth")):
-            for location in _pth_locations(read(path).decode("utf-8", "replace")):
-                if not _inside(environment, location):
-                    yield f"{name} ({location})"
-
-
-def _editable_location(text: bytes) -> str | None:
-    """The folder of an editable install, by its direct_url.json (PEP 610)."""
-    try:
-        document = json.loads(text)
-        if not document["dir_info"].get("editable"):
-            return None
-        return unquote(urlsplit(document["url"]).path)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _pth_locations(text: str) -> Iterator[str]:
-    """The absolute folders that a .pth file puts on the path (the site module's rules)."""
-    for line in text.splitlines():
-        stripped = line.strip()
-        if stripped and not stripped.startswith(("#", "import ", "import\t")) and posixpath.isabs(stripped):
-            yield stripped
-
-
-def _inside(environment: Environment, location: str) -> bool:
-    candidates = (os.path.abspath(location), os.path.realpath(location))
-    roots = [os.fsdecode(prefix) for prefix in environment.prefixes]
-    return any(path == root or path.startswith(root + "/") for path in candidates for root in roots)
-
-
 # ---------------------------------------------------------------------- links
 
 
-def _leaving(environment: Environment) -> Iterator[Finding]:
+def leaving_links(environment: Environment) -> Iterator[Finding]:
+    """The links that point out of the environment, in one finding."""
     cached = tuple(f"{record.linked_from}/" for record in environment.records if record.linked_from)
     leaving = []
     for file in environment.files.values():
         if file.kind != "link" or (cached and file.target.startswith(cached)):
             continue
         if posixpath.isabs(file.target):
-            if not _inside(environment, file.target):
+            if not is_inside(environment, file.target):
                 leaving.append(f"{file.path} → {file.target}")
-        elif _is_above(posixpath.join(posixpath.dirname(file.path), file.target)):
+        elif is_above(posixpath.join(posixpath.dirname(file.path), file.target)):
             leaving.append(f"{file.path} → {file.target}")
     if leaving:
         yield Finding(
@@ -192,7 +131,3 @@ def _leaving(environment: Environment) -> Iterator[Finding]:
             "and what they point to is not.",
             tuple(leaving),
         )
-
-
-def _is_above(path: str) -> bool:
-    return posixpath.normpath(path).split("/")[0] == ".."

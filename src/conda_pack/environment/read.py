@@ -53,10 +53,11 @@ def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) 
         runtime_before=frozenset(item["path"] for item in index.get("runtime", ())),
         contested=_contested(prefix, files, records),
     )
-    return find(environment, lambda path: _read(os.path.join(prefix, path)))
+    return find(environment, lambda path: read_bytes(os.path.join(prefix, path)))
 
 
-def _read(path: str) -> bytes:
+def read_bytes(path: str) -> bytes:
+    """All of a file. Raises FileChanged."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -69,7 +70,7 @@ def _read_records(meta: str) -> tuple[tuple[Record, ...], str | None]:
     for name in sorted(os.listdir(meta)):
         path = os.path.join(meta, name)
         if name.endswith(".json") and os.path.isfile(path):
-            texts[name[: -len(".json")]] = _read(path)
+            texts[name[: -len(".json")]] = read_bytes(path)
     site_packages = None
     for dist, text in texts.items():
         if dist.rsplit("-", 2)[0] == "python":
@@ -120,7 +121,7 @@ def _contested(prefix: str, files: dict[str, DiskFile], records: tuple[Record, .
             ):
                 contested.add(claim.path)
     return {
-        path: hashlib.sha256(_read(os.path.join(prefix, path))).hexdigest()
+        path: hashlib.sha256(read_bytes(os.path.join(prefix, path))).hexdigest()
         for path in sorted(contested)
         if path in files and files[path].kind == "file"
     }
@@ -150,14 +151,14 @@ def _interpreter_prefix(prefix: str, records: tuple[Record, ...]) -> bytes | Non
         for claim in record.claims:
             path = os.path.join(prefix, claim.path)
             if claim.path_type == "unix_python_entry_point" and os.path.isfile(path):
-                shebang = _INTERPRETER.match(_read(path))
+                shebang = _INTERPRETER.match(read_bytes(path))
                 return shebang[1] if shebang else None
     return None
 
 
 def _load(path: str) -> dict[str, Any]:
     try:
-        document = json.loads(_read(path))
+        document = json.loads(read_bytes(path))
     except ValueError as error:
         raise CorruptMetadata(
             f"{path} is damaged ({error}). Remove it (it only helps packing again), or unpack anew."

@@ -45,12 +45,15 @@ def build(
     arcroot: str = "",
     runtime: Sequence[Blob] = (),
     ignore: Iterable[str] = (),
+    additions: Sequence[DiskFile] = (),
 ) -> Plan:
     """Decide the whole archive.
 
-    ``ignore`` holds the options that make an error finding a warning. Raises
-    EnvironmentFindings with every remaining one, UsageError for an ``arcroot``
-    that leaves the archive.
+    ``ignore`` holds the options that make an error finding a warning. ``additions``
+    are files of no package that are not in the environment; no filter applies to
+    them. Raises EnvironmentFindings with every remaining error finding, UsageError
+    for an ``arcroot`` that leaves the archive, and for an addition in the place of
+    the ``runtime``.
     """
     findings = check_errors(environment.findings, frozenset(ignore))
     times = [record.timestamp for record in environment.records if record.timestamp > 0]
@@ -64,6 +67,10 @@ def build(
         for path, file in environment.files.items()
         if path not in left_out and path not in ours and path not in records_paths
     }
+    if additions:
+        _check_additions(additions, runtime)
+        packed.update((file.path, file) for file in additions)
+        packed = dict(sorted(packed.items()))
     claims = _owners(environment, packed)
     bytecode = _bytecode_of(packed)
     entries: dict[str | None, list[Entry]] = {record.dist: [] for record in environment.records}
@@ -130,6 +137,15 @@ def _runtime(environment: Environment, runtime: Sequence[Blob], dest_prefix: str
         for blob in runtime
         if blob.path not in theirs and not (dest_prefix and posixpath.basename(blob.path) == "conda-unpack")
     ]
+
+
+def _check_additions(additions: Sequence[DiskFile], runtime: Sequence[Blob]) -> None:
+    ours = {blob.path for blob in runtime}
+    if taken := [file.path for file in additions if file.path in ours]:
+        raise UsageError(
+            f"What is added cannot take the place of what is needed to unpack and to activate: "
+            f"{', '.join(taken)}. Give it another DEST."
+        )
 
 
 # -------------------------------------------------------------------- owners
@@ -205,6 +221,8 @@ def _entry(
         previous=environment.previous.get(file.path),
         bytecode=compiled,
         source=source,
+        location=file.location,
+        data=file.data,
     )
 
 

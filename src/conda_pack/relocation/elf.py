@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import struct
 from collections.abc import Iterator
+from mmap import mmap
 from typing import NamedTuple
 
 _PT_LOAD, _PT_DYNAMIC = 1, 2
@@ -35,7 +36,7 @@ def relative_rpaths(data: bytes, path: str, prefix: bytes) -> list[tuple[int, by
     Empty for a file that is no ELF, is damaged, or names no prefix there.
     """
     try:
-        strings = list(_rpaths(data))
+        strings = list(rpaths(data))
     except (struct.error, LookupError, OverflowError, ValueError):
         return []
     edits = []
@@ -55,7 +56,11 @@ def _relative(item: bytes, path: str, prefix: bytes) -> bytes:
     return b"$ORIGIN" + b"/" * fill + steps if fill >= 1 else item
 
 
-def _rpaths(data: bytes) -> Iterator[tuple[int, bytes]]:
+def rpaths(data: bytes | mmap) -> Iterator[tuple[int, bytes]]:
+    """Each RPATH and RUNPATH of an ELF file, and where it lies; raises what comes for a damaged one.
+
+    That is struct.error, LookupError, OverflowError or ValueError.
+    """
     if data[:4] != b"\x7fELF":
         return
     layout = _LAYOUTS[data[4]]
@@ -74,7 +79,10 @@ def _rpaths(data: bytes) -> Iterator[tuple[int, bytes]]:
         for tag, value in tags:
             if tag in (_DT_RPATH, _DT_RUNPATH):
                 at = _file_offset(segments, table) + value
-                yield at, data[at : data.index(b"\0", at)]
+                end = data.find(b"\0", at)  # which a mapped file has, and index it has not
+                if end < 0:
+                    raise ValueError("text without an end")
+                yield at, data[at:end]
 
 
 def _file_offset(segments: list[tuple[int, ...]], address: int) -> int:

@@ -47,7 +47,7 @@ class LargeFile:
     def __init__(self, reader: FileReader, part: Part, entry: Entry) -> None:
         self._reader, self._part = reader, part
         self.entry = entry
-        self.path = reader.path(entry.path)  # on this machine
+        self.path = reader.source(entry)  # on this machine
         #: the stored bytes, where they are not the file's own
         self._restored = None if self.is_plain else mmap.mmap(-1, entry.size)
 
@@ -66,7 +66,7 @@ class LargeFile:
         entry = self.entry
         # an edit that keeps the length shows when all is hashed: too late to search it
         may_search = entry.claim is not None and entry.claim.size not in (None, entry.size)
-        return entry.form is Form.AS_IS and not may_search and not self._is_source
+        return entry.form is Form.AS_IS and entry.data is None and not may_search and not self._is_source
 
     @property
     def _is_source(self) -> bool:
@@ -75,6 +75,8 @@ class LargeFile:
 
     def survey(self) -> Survey:
         """Read it once."""
+        if self.entry.data is not None:
+            return self._restore()
         before = self._status()
         if before.st_size != self.entry.size:
             raise changed(self.path)
@@ -161,7 +163,7 @@ class LargeFile:
 
     def _stored(self) -> tuple[Stored, int]:
         """What is stored of the file, and the checksum of its bytes as installed."""
-        data = read_file(self.path, self.entry.size)
+        data = read_file(self.path, self.entry.size) if self.entry.data is None else self.entry.data
         return self._reader.stored(self._part, self.entry, data), isal_zlib.crc32(data)
 
     def _head(self, number: int) -> bytes:

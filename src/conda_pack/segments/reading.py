@@ -37,7 +37,10 @@ class FileReader:
         size = entry.size
         head = self.head(part, entry, size, "")
         room = cutter.room(head, size + 1)
-        read_into(self.path(entry.path), room)
+        if entry.data is None:
+            read_into(self.source(entry), room)
+        else:
+            room[:size] = entry.data
         with room[:size] as data:
             digest = hashlib.sha256(data).hexdigest()
         note = note_of(entry, digest)
@@ -53,9 +56,9 @@ class FileReader:
 
     # -------------------------------------------------- shared with large files
 
-    def path(self, relative: str) -> str:
+    def source(self, entry: Entry) -> str:
         """Where it lies on this machine."""
-        return f"{self.plan.environment.prefix}/{relative}"
+        return entry.location or f"{self.plan.environment.prefix}/{entry.path}"
 
     def stored(self, part: Part, entry: Entry, data: bytes) -> Stored:
         """The archive's form of an entry's bytes, already at its place if the plan has a fixed one."""
@@ -99,7 +102,8 @@ class FileReader:
         if entry.bytecode is None:
             return part.mtime
         try:
-            descriptor = os.open(self.path(entry.bytecode), _READ)
+            # a package's, like its source, so it lies in the prefix
+            descriptor = os.open(f"{self.plan.environment.prefix}/{entry.bytecode}", _READ)
             try:
                 flags, mtime, size = struct.unpack("<4xIII", os.read(descriptor, _BYTECODE_HEADER))
             finally:

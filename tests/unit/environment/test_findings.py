@@ -108,6 +108,15 @@ def test_pip_replaced_the_same_version() -> None:
     assert Severity.WARNING is finding.severity
 
 
+def test_pip_replaced_what_brings_others_along() -> None:
+    """A package is the project of its own metadata, not of what it has in a _vendor folder, as setuptools."""
+    vendored = f"{SITE}/my_tool/_vendor/other-1.0.dist-info/METADATA"
+    conda = record("my-tool", vendored, f"{SITE}/my_tool-1.0.dist-info/METADATA")
+    files: dict[str, bytes | str] = {f"{SITE}/my_tool-2.0.dist-info/INSTALLER": b"pip\n", vendored: b""}
+    (finding,) = findings(files, conda)
+    assert Severity.WARNING is finding.severity
+
+
 def test_pip_replaced_something_else() -> None:
     """Another project of pip's explains nothing."""
     conda = record("my-tool", f"{SITE}/my_tool-1.0.dist-info/METADATA")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from conda_pack.errors import EnvironmentFindings, UsageError
@@ -220,6 +221,31 @@ def test_sources_of_bytecode(pyc: str, source: str) -> None:
     """Names as PEP 3147 and PEP 488 make them."""
     plan = build(environment(on_disk(source), on_disk(pyc)))
     assert pyc == find(plan, source)[1].bytecode
+
+
+# ------------------------------------------------------------------ additions
+
+
+def test_additions_are_nobodys_files() -> None:
+    """They lie among the others in their order, are read where they are, and no filter applies to them."""
+    app = msgspec.structs.replace(on_disk("app/main.py", mtime=9), location="/home/me/main.py")
+    data = msgspec.structs.replace(on_disk("app/a", size=3), data=b"abc")
+    pyc = on_disk("app/__pycache__/main.cpython-311.pyc")
+    files = (on_disk("zz"), on_disk("aa"))
+    plan = build(environment(*files), filters=[("exclude", "*")], additions=[pyc, app, data])
+    assert parts(plan) == {"": [pyc.path, "app/a", "app/main.py"]}
+    plan = build(environment(*files), additions=[app, pyc, data])
+    assert parts(plan) == {"": ["aa", pyc.path, "app/a", "app/main.py", "zz"]}
+    part, entry = find(plan, "app/main.py")
+    assert (entry.location, entry.form, entry.bytecode) == ("/home/me/main.py", Form.SEARCH, pyc.path)
+    assert (find(plan, "app/a")[1].data, part.record) == (b"abc", None)
+
+
+def test_additions_in_the_place_of_the_runtime() -> None:
+    """What unpacks and activates is not to be replaced."""
+    blobs = [Blob("bin/activate", 0o644, b"")]
+    with pytest.raises(UsageError, match="bin/activate"):
+        build(environment(), runtime=blobs, additions=[on_disk("bin/activate"), on_disk("bin/x")])
 
 
 # ------------------------------------------------------------------ the rest of the plan
