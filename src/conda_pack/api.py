@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from conda_pack.archives.formats import DEFAULT, INFER, Format, by_name, by_suffix, level_of
-from conda_pack.archives.output import AtomicFile
-from conda_pack.environment.findings import IGNORE_EDITABLE, IGNORE_MISSING
-from conda_pack.environment.locate import locate
-from conda_pack.environment.read import read_environment
-from conda_pack.errors import UsageError
-from conda_pack.model import Environment
+from conda_pack.archives.formats import FORMATS, INFER
+from conda_pack.archives.writers import opened
+from conda_pack.options import Options, ParcelOptions
 from conda_pack.packing import write_archive
-from conda_pack.plan.build import build, check_errors
-from conda_pack.plan.select import Filter, check_filters, excluded
+from conda_pack.plan.dereference import dereferenced
+from conda_pack.plan.select import Filter, check_filters
+from conda_pack.plan.slim import SlimReport, slim_report
+from conda_pack.preparing import planned
+from conda_pack.previewing import preview
 from conda_pack.progress import PythonWarnings, Reporter
-from conda_pack.runtime.files import runtime_files
-from conda_pack.segments.workers import worker_count
+from conda_pack.results import Packed, Preview
+from conda_pack.selection import Selection, select
 from conda_pack.unpacking import unpack
 
-__all__ = ["CondaEnv", "File", "pack", "unpack"]
+__all__ = ["CondaEnv", "File", "SlimReport", "pack", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,10 @@ class CondaEnv:
     gives its ``File`` objects, ``len`` their number.
     """
 
-    def __init__(
-        self, environment: Environment, filters: tuple[Filter, ...] = (), ignore: Iterable[str] = ()
-    ) -> None:
-        self._environment = environment
-        self._filters = filters
-        self._ignore = frozenset(ignore)
-        self._left_out = excluded(environment.files, filters)
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._environment = selection.environment
+        self._left_out = selection.left_out
 
     @classmethod
     def from_prefix(
@@ -83,13 +80,11 @@ class CondaEnv:
         prefix: str | None,
         ignore_editable_packages: bool,
         ignore_missing_files: bool,
-        reporter: Reporter | None = None,
     ) -> CondaEnv:
-        located = locate(name, prefix, environ=os.environ, home=os.path.expanduser("~"), cwd=os.getcwd())
-        environment = read_environment(located, (reporter or PythonWarnings()).warn)
-        ignore = [IGNORE_EDITABLE] * ignore_editable_packages + [IGNORE_MISSING] * ignore_missing_files
-        check_errors(environment.findings, frozenset(ignore))
-        return cls(environment, (), ignore)
+        editable = "skip" if ignore_editable_packages else "refuse"
+        return selected(
+            name, prefix, PythonWarnings(), editable=editable, ignore_missing_files=ignore_missing_files
+        )
 
     @property
     def prefix(self) -> str:
@@ -99,19 +94,19 @@ class CondaEnv:
     @property
     def name(self) -> str:
         """The last part of its path."""
-        return os.path.basename(self.prefix.rstrip(os.sep))
+        return self._selection.name
 
     @property
     def files(self) -> list[File]:
         """Its files, without the excluded ones."""
         owners = {claim.path: claim for record in self._environment.records for claim in record.claims}
         files = []
-        for path in self._environment.files:
+        for path, file in self._environment.files.items():
             if path not in self._left_out:
                 claim = owners.get(path)
                 files.append(
                     File(
-                        source=os.path.join(self.prefix, path),
+                        source=file.location or os.path.join(self.prefix, path),
                         target=path,
                         is_conda=claim is not None or path.startswith("conda-meta/"),
                         file_mode=claim.file_mode if claim else None,
@@ -131,11 +126,20 @@ class CondaEnv:
 
     def exclude(self, pattern: str) -> CondaEnv:
         """Without the files that match ``pattern`` (shell wildcards over the path in the prefix)."""
-        return CondaEnv(self._environment, (*self._filters, ("exclude", pattern)), self._ignore)
+        return self._with(("exclude", pattern))
 
     def include(self, pattern: str) -> CondaEnv:
         """With those excluded files again that match ``pattern``."""
-        return CondaEnv(self._environment, (*self._filters, ("include", pattern)), self._ignore)
+        return self._with(("include", pattern))
+
+    def _with(self, *filters: Filter) -> CondaEnv:
+        every = self._selection.filters + check_filters(filters)
+        return CondaEnv(replace(self._selection, filters=every))
+
+    def slim_report(self) -> SlimReport | None:
+        """What the presets that it was asked for with leave out, None without any."""
+        presets = self._selection.slim
+        return slim_report(self._environment, presets, self._selection.filters) if presets else None
 
     def pack(
         self,
@@ -151,29 +155,66 @@ class CondaEnv:
         force: bool = False,
         compress_level: int | None = None,
         n_threads: int | None = None,
-        zip_symlinks: bool = False,  # noqa: ARG002 - as the incumbent has it: for zip alone
-        zip_64: bool = True,  # noqa: ARG002
+        zip_symlinks: bool = False,
+        zip_64: bool = True,
+        entrypoint: str | None = None,
         reporter: Reporter | None = None,
     ) -> str:
         """Write the archive and return its path. See ``conda_pack.pack`` for the arguments."""
-        if (parcel_root, parcel_name, parcel_version, parcel_distro) != (None, None, None, None):
-            raise UsageError("The parcel_* arguments are for parcels, which cannot be made. Leave them out.")
-        kind = _format(output, format)
-        path = os.path.abspath(output if output is not None else self.name + kind.suffix)
-        environment = _without(self._environment, path)
-        plan = build(
-            environment,
-            filters=self._filters,
-            dest_prefix=dest_prefix.rstrip("/") or "/" if dest_prefix else None,
+        options = Options(
+            output=output,
+            format=format,
             arcroot=arcroot,
-            runtime=runtime_files(environment.platform),
-            ignore=self._ignore,
+            dest_prefix=dest_prefix,
+            parcel=ParcelOptions(parcel_root, parcel_name, parcel_version, parcel_distro),
+            force=force,
+            compress_level=compress_level,
+            n_threads=n_threads,
+            zip_symlinks=zip_symlinks,
+            zip_64=zip_64,
+            entrypoint=entrypoint,
         )
-        reporter = reporter or _reporter(verbose)
-        level = level_of(kind, compress_level)
-        with AtomicFile(path, force=force) as output_file:
-            write_archive(plan, output_file.file, kind, level, worker_count(n_threads), reporter)
-        return path
+        return self.packed(options, reporter or _reporter(verbose)).path
+
+    def preview(self, options: Options, warnings: Sequence[str] = ()) -> Preview:
+        """What would be packed, the ``warnings`` there were so far among the rest; writes nothing."""
+        every = {finding.option for finding in self._environment.findings}
+        plan, target = planned(self._selection, options, self._selection.ignore | every)
+        files = dereferenced(plan)
+        plans = [
+            (kind, files if kind.name == "zip" and not options.zip_symlinks else plan) for kind in FORMATS
+        ]
+        level = options.compress_level
+        return preview(
+            plan,
+            self._selection.ignore,
+            plans,
+            level,
+            target.threads,
+            warnings=warnings,
+            most_named=options.most_named,
+        )
+
+    def packed(self, options: Options, reporter: Reporter) -> Packed:
+        """Write the archive and return what it is."""
+        plan, target = planned(self._selection, options, self._selection.ignore)
+        with opened(plan, target) as writer:
+            assembler = write_archive(plan, writer, target.threads, reporter, options.most_named)
+        content = assembler.content
+        assert content is not None
+        is_file = os.path.isfile(target.path)
+        return Packed(
+            path=target.path,
+            format=target.kind.name,
+            identity=assembler.identity,
+            platform=content.platform,
+            packages=len(content.packages),
+            files=content.files,
+            size=content.size,
+            archive_size=os.path.getsize(target.path) if is_file else None,
+            prefix=content.prefix,
+            longest_prefix=content.longest_prefix,
+        )
 
 
 def pack(
@@ -196,6 +237,11 @@ def pack(
     filters: Sequence[tuple[str, str]] | None = None,
     ignore_editable_packages: bool = False,
     ignore_missing_files: bool = False,
+    exclude_from: Sequence[str] = (),
+    slim: Sequence[str] = (),
+    additions: Sequence[str] = (),
+    editable: str = "refuse",
+    entrypoint: str | None = None,
     reporter: Reporter | None = None,
 ) -> str:
     """Pack an environment into one archive; returns the archive's path.
@@ -206,15 +252,28 @@ def pack(
     ``arcroot`` is the environment's folder within the archive. With ``dest_prefix``
     the files are written for that place, and nothing needs unpacking there.
     ``compress_level`` is the codec's, ``n_threads`` all cores unless positive.
-    ``filters`` are ``("exclude" | "include", pattern)`` in order. ``verbose`` shows
+    ``filters`` are ``("exclude" | "include", pattern)`` in order, after those of the files
+    ``exclude_from`` and of the presets ``slim`` (see docs/slimming.md). ``additions`` are
+    ``SRC[:DEST]``, files and folders to be packed too. ``editable`` says what becomes of packages
+    installed with -e: ``refuse``, ``skip`` (also ``ignore_editable_packages``) or ``copy``. ``verbose`` shows
     progress on standard error. ``zip_symlinks`` and ``zip_64`` are ignored unless the
-    format is zip; the ``parcel_*`` arguments are refused unless it is a parcel.
+    format is zip; the ``parcel_*`` arguments are refused unless it is a parcel, and
+    ``entrypoint``, the command that a self-extracting file runs, unless it is ``sh``.
 
     Raises CondaPackException, in its kinds.
     """
     reporter = reporter or _reporter(verbose)
-    env = CondaEnv._found(name, prefix, ignore_editable_packages, ignore_missing_files, reporter)
-    env = CondaEnv(env._environment, check_filters(filters or ()), env._ignore)
+    env = selected(
+        name,
+        prefix,
+        reporter,
+        filters=filters or (),
+        exclude_from=exclude_from,
+        slim=slim,
+        additions=additions,
+        editable="skip" if ignore_editable_packages else editable,
+        ignore_missing_files=ignore_missing_files,
+    )
     return env.pack(
         output=output,
         format=format,
@@ -229,22 +288,14 @@ def pack(
         n_threads=n_threads,
         zip_symlinks=zip_symlinks,
         zip_64=zip_64,
+        entrypoint=entrypoint,
         reporter=reporter,
     )
 
 
-def _format(output: str | None, name: str) -> Format:
-    if name != INFER:
-        return by_name(name)
-    return DEFAULT if output is None else by_suffix(output)
-
-
-def _without(environment: Environment, path: str) -> Environment:
-    """The environment less the archive itself, if that is written into it."""
-    inside = os.path.relpath(path, environment.prefix)
-    if inside not in environment.files:
-        return environment
-    return replace(environment, files={key: file for key, file in environment.files.items() if key != inside})
+def selected(name: str | None, prefix: str | None, reporter: Reporter, **what: Any) -> CondaEnv:
+    """The environment that is asked for, and what of it: see selection.py."""
+    return CondaEnv(select(name, prefix, reporter, **what))
 
 
 def _reporter(verbose: bool) -> Reporter:

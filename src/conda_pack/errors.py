@@ -77,3 +77,9 @@ class PrefixTooLong(CondaPackException):
     """The new prefix does not fit into a file that holds the old one."""
 
     exit_code = 12
+
+
+class ToolMissing(CondaPackException):
+    """A program that the format needs is not installed, or too old."""
+
+    exit_code = 13

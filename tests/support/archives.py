@@ -40,7 +40,7 @@ from demo.packages import PLACEHOLDER, Entry, File, Link, Package, text, write_p
 from tests.support.environments import LocalChannel, rattler_install
 from tests.support.trees import Tree, tree
 
-FORMATS = ("tar", "tar.gz", "tar.zst")
+FORMATS = ("tar", "tar.gz", "tar.zst", "tar.bz2", "tar.xz")
 SEGMENT = SEGMENT_SIZE
 SIZES = (0, 1, 511, 512, 513, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 700)
 """Of files around all the borders that there are: of tar blocks and of segments."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from isal import isal_zlib
@@ -90,15 +93,37 @@ class ZstdContainer:
         return b"".join((frame.data, _SKIPPABLE_HEADER.pack(_SKIPPABLE, len(table)), table))
 
 
-CONTAINERS: dict[str, type[TarContainer | GzipContainer | ZstdContainer]] = {
+class StreamsContainer:
+    """Whole streams of a compressor whose readers join them; the last one holds the footer alone."""
+
+    def __init__(self, codec_name: str) -> None:
+        self._codec = CODECS[codec_name]
+
+    def begin(self) -> bytes:
+        return b""
+
+    def add(self, segment: Compressed) -> None:
+        pass
+
+    def end(self, footer: bytes) -> bytes:
+        return bytes(self._codec.compress(footer, 1).data)
+
+
+CONTAINERS: dict[str, Callable[[], Container]] = {
     "none": TarContainer,
     "gzip": GzipContainer,
     "zstd": ZstdContainer,
+    "bzip2": partial(StreamsContainer, "bzip2"),
+    "xz": partial(StreamsContainer, "xz"),
 }
+#: What a stream begins with, whose end alone does not tell where that is.
+_STREAM_MAGIC = {"bzip2": b"BZh1", "xz": b"\xfd7zXZ\0"}
 
 
 def footer_text(codec_name: str, tail: bytes) -> bytes:
     """The tar bytes that hold the footer, from the last bytes of a file; DamagedArchive if cut off."""
+    if codec_name in _STREAM_MAGIC:
+        return _last_stream(codec_name, tail)
     if codec_name != "zstd":
         return tail
     try:
@@ -113,6 +138,21 @@ def footer_text(codec_name: str, tail: bytes) -> bytes:
     if end < compressed or size > _LARGEST_STORED:
         raise DamagedArchive(CUT_OFF)
     return decompress(CODECS["zstd"], tail[end - compressed : end], size)
+
+
+def _last_stream(codec_name: str, tail: bytes) -> bytes:
+    """The bytes of the last whole stream."""
+    start = len(tail)
+    while (start := tail.rfind(_STREAM_MAGIC[codec_name], 0, start)) >= 0:
+        text = b""
+        with suppress(DamagedArchive):  # what looks like its beginning may be data
+            for piece in CODECS[codec_name].pieces(tail[start:]):
+                text += piece
+                if len(text) > _LARGEST_STORED:
+                    break
+            else:
+                return text
+    raise DamagedArchive(CUT_OFF)
 
 
 def tail_size(codec_name: str, tail: bytes) -> int:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from conda_pack.errors import FolderMissing, OutputExists, WriteFailed
+from conda_pack.model import INDEX_PATH
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -180,11 +181,11 @@ class _Checked(io.FileIO):
 class AtomicFolder:
     """A folder that is there when the ``with`` block ends well, and else is as it was before.
 
-    The destination must not exist or be empty. It is built beside it and renamed over it, which is atomic.
-    That cannot be when the destination exists and is a mount point, a folder in a parent that may not be
-    written, or somebody's current folder (who would be left in a deleted one): then it is built inside, and
-    its children are moved up one by one at the end, ``conda-meta`` last. That is not atomic: a kill amid the
-    moves leaves some of them.
+    The destination must not exist or be empty; ``force`` replaces an environment that was packed before.
+    It is built beside it and renamed over it, which is atomic. That cannot be when the destination exists
+    and is a mount point, a folder in a parent that may not be written, or somebody's current folder (who
+    would be left in a deleted one): then it is built inside, and its children are moved up one by one at
+    the end, ``conda-meta`` last. That is not atomic: a kill amid the moves leaves some of them.
     """
 
     destination: str
@@ -192,8 +193,9 @@ class AtomicFolder:
     path: str
     """The hidden folder to build in."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, force: bool = False) -> None:
         path = os.path.abspath(path)
+        self._replaces = force and os.path.isfile(os.path.join(path, *INDEX_PATH.split("/")))
         self.destination = os.path.realpath(path) if os.path.islink(path) else path
         self._parent = os.path.dirname(self.destination)
         if not os.path.isdir(self._parent):
@@ -202,7 +204,7 @@ class AtomicFolder:
             self._refuse_contents()
 
     def _refuse_contents(self, ours: str = "") -> None:
-        if not os.path.lexists(self.destination):
+        if self._replaces or not os.path.lexists(self.destination):
             return
         if not os.path.isdir(self.destination):
             raise OutputExists(f"{self.destination} exists and is not a folder.")
@@ -213,7 +215,7 @@ class AtomicFolder:
 
     def __enter__(self) -> AtomicFolder:
         with writing(self.destination):
-            if not os.path.isdir(self.destination):
+            if self._replaces or not os.path.isdir(self.destination):
                 self.path, _ = _new(self.destination, self._parent, os.mkdir)
                 return self
             self.path, _ = _new(self.destination, self.destination, os.mkdir)
@@ -251,6 +253,9 @@ class AtomicFolder:
                 time.sleep(_PAUSE)
 
     def _publish(self) -> None:
+        if self._replaces:
+            self._swap()
+            return
         if os.path.dirname(self.path) == self._parent:
             if os.path.isdir(self.destination):  # keep it closed to those the user closed it to
                 os.chmod(self.path, stat.S_IMODE(os.stat(self.destination).st_mode))
@@ -263,6 +268,18 @@ class AtomicFolder:
                 if error.errno not in (errno.EBUSY, errno.EXDEV):
                     raise
         self._move_up()
+
+    def _swap(self) -> None:
+        """Put the new folder in the place of the old, which is kept until then, and remove that."""
+        old, _ = _new(self.destination, self._parent, os.mkdir)
+        os.rmdir(old)  # nobody else takes that name, and not every system renames over a folder
+        os.rename(self.destination, old)
+        try:
+            os.rename(self.path, self.destination)
+        except BaseException:
+            os.rename(old, self.destination)
+            raise
+        remove_tree(old)
 
     def _move_up(self) -> None:
         self._refuse_contents(ours=os.path.basename(self.path))

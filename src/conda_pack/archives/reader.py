@@ -43,8 +43,8 @@ class ArchiveFile:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115
         try:
             self._size = os.fstat(self._file.fileno()).st_size
-            self._codec_name = by_magic(self._read(0, min(8, self._size))).codec_name
-            self._codec = by_magic(self._read(0, min(8, self._size))).codec
+            kind = by_magic(self._read(0, min(16, self._size)))
+            self._codec_name, self._codec = kind.codec_name, kind.codec
             self.index = self._read_index()
             #: By their packages' dists, empty for the unmanaged files; of several the first, as they come.
             self.records = {

@@ -7,13 +7,15 @@ and proved and relocated when the record is there. Links come last here too.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import posixpath
 import sys
 import zlib
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable
+from typing import IO, Any, BinaryIO, cast
 
 from isal import igzip
 
@@ -34,7 +36,7 @@ from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH, OPENING, PACK_FOLDER
 from conda_pack.progress import Reporter
 from conda_pack.runtime.rules import shebang_limit
-from conda_pack.segments.codecs import DEFLATE_ERROR
+from conda_pack.segments.codecs import DEFLATE_ERROR, STREAM_ERRORS, xz_decompressor
 from conda_pack.segments.schema import Index, PackageItem, PackRecord, UnmanagedItem, decode_index
 from conda_pack.segments.tar import BLOCK, Member, members
 
@@ -52,7 +54,7 @@ _NOT_OURS = "The archive was not made by this conda-pack. Extract it with tar."
 class _Counted(io.RawIOBase):
     """The stream as it comes, with its progress told."""
 
-    def __init__(self, file: BinaryIO, reporter: Reporter) -> None:
+    def __init__(self, file: IO[bytes], reporter: Reporter) -> None:
         super().__init__()
         self._file, self._reporter = file, reporter
 
@@ -69,7 +71,7 @@ class _Counted(io.RawIOBase):
 class StreamExtraction:
     """Extracts the archive that ``source`` yields into a new folder, for an environment at ``prefix``."""
 
-    def __init__(self, source: BinaryIO, folder: Folder, prefix: bytes, reporter: Reporter) -> None:
+    def __init__(self, source: IO[bytes], folder: Folder, prefix: bytes, reporter: Reporter) -> None:
         counted = io.BufferedReader(_Counted(source, reporter), _CHUNK)
         self._stream = _decoder(by_magic(counted.peek(8)[:8]).codec_name, cast(BinaryIO, counted))
         self._folder, self._prefix, self._reporter = folder, prefix, reporter
@@ -214,10 +216,53 @@ class StreamExtraction:
             return file.read()
 
 
+class _Streams(io.RawIOBase):
+    """The bytes of one compressed stream after the other, as the standard library has decompressors.
+
+    Its own files for them would give an xz stream all the memory that it asks for.
+    """
+
+    def __init__(self, file: BinaryIO, make: Callable[[], Any]) -> None:
+        super().__init__()
+        self._file, self._make = file, make
+        self._decompressor = make()
+        self._left = b""
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            while True:
+                if self._decompressor.eof:
+                    self._left = self._decompressor.unused_data or self._file.read(_CHUNK)
+                    if not self._left:
+                        return 0
+                    self._decompressor = self._make()
+                elif self._decompressor.needs_input and not self._left:
+                    self._left = self._file.read(_CHUNK)
+                    if not self._left:
+                        raise EOFError("it ends within a stream")
+                data = self._decompressor.decompress(self._left, len(buffer))
+                self._left = b""
+                if data:
+                    buffer[: len(data)] = data
+                    return len(data)
+        except STREAM_ERRORS as error:
+            raise DamagedArchive(f"The archive is damaged or cut off: {error}. Fetch it again.") from error
+
+    def readable(self) -> bool:
+        return True
+
+
+def _buffered(raw: io.RawIOBase) -> io.BufferedReader:
+    return io.BufferedReader(raw, _CHUNK)
+
+
 def _decoder(codec_name: str, source: BinaryIO) -> Any:
     """A file-like object of the tar bytes."""
-    if codec_name == "gzip":
-        return igzip.IGzipFile(fileobj=source, mode="rb")  # type: ignore[no-untyped-call]
-    if codec_name == "zstd":
-        return zstd.ZstdFile(source, "rb")
-    return source
+    openers: dict[str, Callable[[BinaryIO], Any]] = {
+        "gzip": lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),  # type: ignore[no-untyped-call]
+        "zstd": zstd.ZstdFile,
+        "bzip2": lambda file: _buffered(_Streams(file, bz2.BZ2Decompressor)),
+        "xz": lambda file: _buffered(_Streams(file, xz_decompressor)),
+        "none": lambda file: file,
+    }
+    return openers[codec_name](source)

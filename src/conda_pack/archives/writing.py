@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from conda_pack.errors import UnsafeArchive
 from conda_pack.segments.codecs import Data
@@ -45,14 +45,22 @@ class Folder:
 
     def write(self, relative: str, pieces: Iterable[Data], mode: int, mtime: int | None) -> None:
         """A new file."""
+
+        def fill(descriptor: int) -> None:
+            for piece in pieces:
+                write_all(descriptor, piece)
+
+        self.make(relative, fill, mode, mtime)
+
+    def make(self, relative: str, fill: Callable[[int], None], mode: int, mtime: int | None) -> None:
+        """A new file, to whose descriptor ``fill`` gives its content."""
         try:
             # owner-writable while it is written; the mode follows if the umask or that would change it
             descriptor = os.open(self.path(relative), _NEW, mode | 0o200)
         except FileExistsError:
             raise UnsafeArchive(f"The archive holds {relative} twice.") from None
         try:
-            for piece in pieces:
-                write_all(descriptor, piece)
+            fill(descriptor)
             if mode & self._umask or not mode & 0o200:
                 os.fchmod(descriptor, mode)
             if mtime is not None:
@@ -60,9 +68,17 @@ class Folder:
         finally:
             os.close(descriptor)
 
+    def hard_link(self, relative: str, source: str) -> None:
+        """The file at ``source`` under another name."""
+        os.link(source, self.path(relative), follow_symlinks=False)
+
+    def remove(self, relative: str) -> None:
+        """A file that was not made whole."""
+        os.unlink(self.path(relative))
+
     def replace(self, relative: str, data: Data, mode: int) -> None:
         """Another content for a file written before."""
-        os.unlink(self.path(relative))
+        self.remove(relative)
         self.write(relative, [data], mode, None)
 
     def write_part(self, relative: str, pieces: Iterable[Data], offset: int) -> None:

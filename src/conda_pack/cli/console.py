@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TextIO
+
+import msgspec
+
+from conda_pack.errors import CondaPackException
+from conda_pack.results import Failed
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,7 +23,7 @@ REFRESH = 0.1  # seconds between two drawings of it
 
 
 class ConsoleReporter:
-    """Shows warnings always; a progress bar on a terminal, unless quiet or the work is short.
+    """Shows warnings always, and keeps them; a progress bar on a terminal, unless quiet or the work is short.
 
     ``finish`` may be called at any time and more than once: call it before leaving, so that an interrupted
     bar gives the cursor back.
@@ -35,12 +40,14 @@ class ConsoleReporter:
         self._stream = stream if stream is not None else sys.stderr
         self._bars = not quiet and self._stream is not None and self._stream.isatty()
         self._clock = clock
+        self.warnings: list[str] = []
         self._bar: _Bar | None = None
         self._work: tuple[str, int] | None = None
         self._done = 0
         self._started = self._drawn = 0.0
 
     def warn(self, message: str) -> None:
+        self.warnings.append(message)
         line = f"warning: {printable(message)}"
         if self._bar is not None:
             self._try(self._bar.print_above, line)
@@ -77,6 +84,22 @@ class ConsoleReporter:
                 self._stream.flush()
         except (OSError, ValueError):
             self._stream = self._bar = None
+
+
+def show_lines(lines: Iterable[str], stream: TextIO) -> None:
+    """Print lines for people."""
+    for line in lines:
+        print(printable(line), file=stream)
+
+
+def show_json(result: msgspec.Struct) -> None:
+    """Print a result for programs."""
+    print(msgspec.json.format(msgspec.json.encode(result)).decode())
+
+
+def show_failure(error: CondaPackException) -> None:
+    """Print for programs what went wrong."""
+    show_json(Failed(type(error).__name__, str(error), error.exit_code))
 
 
 def printable(message: str) -> str:

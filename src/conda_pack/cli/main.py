@@ -32,17 +32,21 @@ def run() -> NoReturn:
     os._exit(code)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "conda-pack") -> int:
     """Run the command; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    prog = f"conda-pack {name}" if name else "conda-pack"
+    prog = f"{prog} {name}" if name else prog
+    # a job that is told to end leaves nothing behind, as one that is interrupted
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        # a job that is told to end leaves nothing behind, as one that is interrupted
-        signal.signal(signal.SIGTERM, _terminate)
         return _run(name or "pack", prog, arguments[1:] if name else arguments)
     except CondaPackException as error:
         print(f"conda-pack: error: {error}", file=sys.stderr)
+        if "--json" in arguments:
+            from conda_pack.cli.console import show_failure  # noqa: PLC0415
+
+            show_failure(error)
         if isinstance(error, UsageError):
             print(f"Try '{prog} --help'.", file=sys.stderr)
         return error.exit_code
@@ -55,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"conda-pack: error: {error.filename or 'the system'}: {error.strerror}.", file=sys.stderr)
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(name: str, prog: str, arguments: Sequence[str]) -> int:

@@ -7,7 +7,12 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_n_threads(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
+    """The result for a program."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON (docs/json.md)")
+
+
+def add_n_threads(parser: argparse._ActionsContainer) -> None:
     """How many work at once."""
     parser.add_argument(
         "--n-threads",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from conda_pack.cli.options import add_n_threads
+from conda_pack.cli.options import add_json, add_n_threads
 
 DESCRIPTION = (
     "Put a packed environment at DEST, checked and exactly as if conda had installed it there. "
@@ -22,6 +22,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE", help="the archive, or - for standard input")
     parser.add_argument("dest", metavar="DEST", help="a new or empty folder; its path becomes the prefix")
     add_n_threads(parser)
+    add_json(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
     parser.add_argument("--help", "-h", action="help", help="show this and exit")
 
@@ -29,15 +30,15 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Unpack, and print where the environment is."""
     # imported here, because most of the time of --help would be theirs
-    from conda_pack.cli.console import ConsoleReporter  # noqa: PLC0415
-    from conda_pack.unpacking import unpack  # noqa: PLC0415
+    import msgspec  # noqa: PLC0415
 
-    path = unpack(
-        options.archive,
-        options.dest,
-        n_threads=options.n_threads,
-        reporter=ConsoleReporter(quiet=options.quiet),
-    )
-    if not options.quiet:
-        print(path)
+    from conda_pack.cli.console import ConsoleReporter, show_json  # noqa: PLC0415
+    from conda_pack.unpacking import unpacked  # noqa: PLC0415
+
+    reporter = ConsoleReporter(quiet=options.quiet)
+    result = unpacked(options.archive, options.dest, options.n_threads, reporter)
+    if options.json:
+        show_json(msgspec.structs.replace(result, warnings=reporter.warnings))
+    elif not options.quiet:
+        print(result.prefix)
     return 0

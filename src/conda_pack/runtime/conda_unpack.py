@@ -106,22 +106,22 @@ def check_length(content: Dict[str, Any], prefix: bytes) -> None:
         )
 
 
-def relocate(environment: Environment, warn: Callable[[str], None]) -> int:
-    """Give every file of the environment the prefix it lies at; returns how many were rewritten.
+def relocate(environment: Environment, prefix: str, warn: Callable[[str], None]) -> int:
+    """Give every file of the environment the ``prefix`` it lies at, or will; returns how many were rewritten.
 
     May be killed at any point and run again: each file is found in whichever
     state it is, and replaced whole.
     """
-    target = os.fsencode(environment.prefix)
+    target = os.fsencode(prefix)
     check_length(environment.content, target)
     state = environment.state()
-    done = {"prefix": environment.prefix}
+    done = {"prefix": prefix}
     environment.remove_unfinished(STATE)
-    unfinished = [prefix for prefix in state.get("unfinished", []) if prefix != environment.prefix]
+    unfinished = [former for former in state.get("unfinished", []) if former != prefix]
     if state != done:
-        environment.write_state(dict(state, unfinished=unfinished + [environment.prefix]))
-    known = [os.fsencode(prefix) for prefix in [state.get("prefix")] + unfinished if prefix]
-    candidates: List[Optional[bytes]] = [target] + [prefix for prefix in known if prefix != target] + [None]
+        environment.write_state(dict(state, unfinished=unfinished + [prefix]))
+    known = [os.fsencode(former) for former in [state.get("prefix")] + unfinished if former]
+    candidates: List[Optional[bytes]] = [target] + [former for former in known if former != target] + [None]
     rewritten = 0
     for record in environment.records():
         entries = [entry for entry in record["files"] if "offsets" in entry]
@@ -201,6 +201,12 @@ def find_prefix(script: str) -> str:
     raise UnpackError("{} does not lie in an unpacked environment: no {} beside it.".format(script, INDEX), 3)
 
 
+def _absolute(prefix: str) -> str:
+    if not prefix:
+        raise UnpackError("--prefix is empty: name the folder that the environment will be moved to.", 2)
+    return os.path.abspath(prefix)
+
+
 def main(script: str, arguments: Optional[Sequence[str]] = None) -> int:
     """Relocate the environment that ``script`` lies in; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -209,17 +215,26 @@ def main(script: str, arguments: Optional[Sequence[str]] = None) -> int:
         "Run it once after extracting the archive, and again whenever the environment was moved.",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument(
+        "--prefix",
+        metavar="PATH",
+        help="write the files for PATH, where this folder will be moved next (default: where it lies)",
+    )
     parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
-    quiet = parser.parse_args(arguments).quiet
+    options = parser.parse_args(arguments)
 
     def tell(message: str) -> None:
-        if not quiet:
+        if not options.quiet:
             sys.stderr.write("conda-unpack: " + message + "\n")
 
     try:
         environment = Environment(find_prefix(script))
-        rewritten = relocate(environment, lambda message: tell("warning: " + message))
-        tell("{} files changed; the environment is at {}.".format(rewritten, environment.prefix))
+        prefix = environment.prefix if options.prefix is None else _absolute(options.prefix)
+        rewritten = relocate(environment, prefix, lambda message: tell("warning: " + message))
+        if options.prefix is None:
+            tell("{} files changed; the environment is at {}.".format(rewritten, prefix))
+        else:
+            tell("{} files changed; move the environment to {} now.".format(rewritten, prefix))
         return 0
     except UnpackError as error:
         message, code = str(error), error.exit_code

@@ -94,13 +94,19 @@ class Assembler:
         end = PartEnd(self._item(part, files, data), *_limits(files))
         return Made([self.press.segment(part.dist, "record", stream)], end=end)
 
+    @property
+    def identity(self) -> str:
+        """The pack's identity, when all segments are made."""
+        assert self.content is not None
+        return identity(self.content)
+
     def last_segments(self, items: list[SegmentItem], offset: int) -> tuple[Segment, bytes]:
         """The index's segment, and the footer and end that follow it at once.
 
         ``offset`` is where the index's segment will lie in the file.
         """
         assert self.content is not None
-        index = Index(FORMAT, identity(self.content), self.plan.arcroot, self.content, items)
+        index = Index(FORMAT, self.identity, self.plan.arcroot, self.content, items)
         segment = self.press.segment("", "index", self._blob(Blob(INDEX_PATH, 0o644, encode(index))))
         compressed = segment.compressed
         text = f"{FOOTER} index={offset},{len(compressed.data)},{compressed.size} sha256={segment.sha256}"

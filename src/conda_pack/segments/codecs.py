@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,26 +34,44 @@ Data = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
+class ZipEntry:
+    """A file's entry in a segment of a zip archive, or a further stretch of one, which has no name.
+
+    ``offset`` is that of its header in the segment, ``length`` and ``size`` are of the bytes there,
+    compressed and not; ``whole`` is the size of the whole file, ``mode`` has its type too.
+    """
+
+    name: str
+    offset: int
+    length: int
+    size: int
+    whole: int
+    crc: int
+    method: int
+    mode: int = 0
+    mtime: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Compressed:
     """One segment as it lies in the archive; ``size`` and ``crc`` are of the uncompressed bytes."""
 
     data: Data
     size: int
     crc: int
+    entries: tuple[ZipEntry, ...] = ()
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """From one process to another ``data`` goes on its own, and need not be copied twice (PEP 574)."""
-        return Compressed, (PickleBuffer(self.data), self.size, self.crc)
+        return Compressed, (PickleBuffer(self.data), self.size, self.crc, self.entries)
 
 
 class Codec(Protocol):
     """Compresses and restores whole segments, on any thread, the same bytes each time.
 
-    What is not compressed is the very ``data`` that it was given.
+    What is not compressed is the very ``data`` that it was given. Which levels there are, archives/formats.py
+    tells.
     """
-
-    levels: range
-    default_level: int
 
     def compress(self, data: Data, level: int) -> Compressed:
         """One segment."""
@@ -62,9 +82,6 @@ class Codec(Protocol):
 
 class Stored:
     """No compression at all."""
-
-    levels = range(1)
-    default_level = 0
 
     def compress(self, data: Data, level: int) -> Compressed:  # noqa: ARG002
         return Compressed(data, len(data), 0)
@@ -91,6 +108,7 @@ def _deflaters() -> dict[int, Callable[[], Any]]:
     return {0: ng(0), **{n: isal(n) for n in (1, 2, 3)}, **{n: ng(n) for n in range(5, 10)}}
 
 
+_DEFLATERS = _deflaters()
 #: Level 4 is neither of its neighbours, but whichever a segment is worth: level 5 spends most of its time on
 #: what hardly shrinks, machine code above all. All segments of the 1.4 GB environment on one core: zlib-ng 4
 #: 11.7 s 383.8 MB, 5 13.1 s 376.6 MB, isal 3 4.9 s 410.4 MB; by this choice 10.4 s 384.6 MB, of which the
@@ -108,17 +126,23 @@ def _sampled_ratio(data: Data) -> float:
     return len(isal_zlib.compress(sample, 1)) / max(1, len(sample))
 
 
+def deflate_level(data: Data, level: int) -> int:
+    """The level of one compressor that a level means for ``data``."""
+    if level != _MIXED:
+        return level
+    return _FAST if _sampled_ratio(data) >= _HARD else _THOROUGH
+
+
+def deflater(level: int) -> Any:
+    """A compressor of raw deflate at the level of ``deflate_level``."""
+    return _DEFLATERS[level]()
+
+
 class Deflate:
     """Raw deflate ended by a full flush, so that segments join into one stream and part again."""
 
-    levels = range(10)
-    default_level = _MIXED
-    _compressors = _deflaters()
-
     def compress(self, data: Data, level: int) -> Compressed:
-        if level == _MIXED:
-            level = _FAST if _sampled_ratio(data) >= _HARD else _THOROUGH
-        compressor = self._compressors[level]()
+        compressor = deflater(deflate_level(data, level))
         compressed = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
         return Compressed(compressed, len(data), isal_zlib.crc32(data))
 
@@ -138,6 +162,9 @@ class Deflate:
             raise DamagedArchive(f"The archive is damaged: {error}.") from error
 
 
+_TUNED = 3
+
+
 class Zstd:
     """One frame with its size and a checksum, its window as large as a segment.
 
@@ -147,9 +174,6 @@ class Zstd:
     bytes (14: 5 %, 0.7 %), because the tables stay in the processor's cache.
     """
 
-    levels = range(-7, 23)
-    default_level = 3
-
     def compress(self, data: Data, level: int) -> Compressed:
         parameter = zstd.CompressionParameter
         bounds: dict[int, int] = {
@@ -158,21 +182,57 @@ class Zstd:
             parameter.content_size_flag: 1,
             parameter.window_log: LARGEST_WINDOW_LOG,
         }
-        if level == self.default_level:
+        if level == _TUNED:
             bounds[parameter.chain_log] = 15
         return Compressed(zstd.compress(data, options=bounds), len(data), 0)
 
     def pieces(self, data: Data) -> Iterator[Data]:
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
-        decompressor = zstd.ZstdDecompressor(options=options)
-        try:
-            yield decompressor.decompress(data, _PIECE)
-            while not decompressor.eof and not decompressor.needs_input:
-                yield decompressor.decompress(b"", _PIECE)
-        except zstd.ZstdError as error:
-            raise DamagedArchive(f"The archive is damaged: {error}.") from error
-        if not decompressor.eof or decompressor.unused_data:
-            raise DamagedArchive("The archive is damaged: a segment is not one whole frame.")
+        return _pieces(zstd.ZstdDecompressor(options=options), data)
+
+
+class Bzip2:
+    """One bzip2 stream; many of them are one file to every reader."""
+
+    def compress(self, data: Data, level: int) -> Compressed:
+        return Compressed(bz2.compress(data, level), len(data), 0)
+
+    def pieces(self, data: Data) -> Iterator[Data]:
+        return _pieces(bz2.BZ2Decompressor(), data)
+
+
+class Xz:
+    """One xz stream with a CRC-64; many of them are one file to every reader."""
+
+    def compress(self, data: Data, level: int) -> Compressed:
+        return Compressed(lzma.compress(data, preset=level), len(data), 0)
+
+    def pieces(self, data: Data) -> Iterator[Data]:
+        return _pieces(xz_decompressor(), data)
+
+
+_XZ_MEMORY = 128 << 20
+
+
+def xz_decompressor() -> lzma.LZMADecompressor:
+    """Of one stream. Level 9 needs 65 MiB to be decompressed; a hostile stream may ask for 4 GiB."""
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+#: What decompressors raise for what is damaged; bz2 has no error of its own.
+STREAM_ERRORS = (zstd.ZstdError, lzma.LZMAError, OSError, ValueError, EOFError)  # bz2 has none of its own
+
+
+def _pieces(decompressor: Any, data: Data) -> Iterator[Data]:
+    """The bytes of one whole stream by a decompressor as the standard library has them."""
+    try:
+        yield decompressor.decompress(data, _PIECE)
+        while not decompressor.eof and not decompressor.needs_input:
+            yield decompressor.decompress(b"", _PIECE)
+    except STREAM_ERRORS as error:
+        raise DamagedArchive(f"The archive is damaged: {error}.") from error
+    if not decompressor.eof or decompressor.unused_data:
+        raise DamagedArchive("The archive is damaged: a segment is not one whole stream.")
 
 
 def decompress(codec: Codec, data: Data, size: int) -> bytes:
@@ -188,4 +248,10 @@ def decompress(codec: Codec, data: Data, size: int) -> bytes:
     return b"".join(pieces)
 
 
-CODECS: dict[str, Codec] = {"none": Stored(), "gzip": Deflate(), "zstd": Zstd()}
+CODECS: dict[str, Codec] = {
+    "none": Stored(),
+    "gzip": Deflate(),
+    "zstd": Zstd(),
+    "bzip2": Bzip2(),
+    "xz": Xz(),
+}

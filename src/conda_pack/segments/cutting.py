@@ -40,10 +40,23 @@ class Press:
     codec: Codec
     level: int
 
-    def segment(self, part: str, role: str, data: Data, continues: str | None = None, at: int = 0) -> Segment:
-        compressed = self.codec.compress(data, self.level)
+    def segment(
+        self,
+        part: str,
+        role: str,
+        data: Data,
+        continues: str | None = None,
+        at: int = 0,
+        after: int | None = None,
+    ) -> Segment:
+        """One segment; ``after`` is what follows the end of the file it ``continues``, if that is in it."""
+        compressed = self.compress(data, continues is not None, after)
         digest = hashlib.sha256(compressed.data).hexdigest()
         return Segment(part, role, compressed, digest, continues, at)
+
+    def compress(self, data: Data, continues: bool, after: int | None) -> Compressed:  # noqa: ARG002
+        """The bytes of one segment as they lie in the archive."""
+        return self.codec.compress(data, self.level)
 
 
 class Buffers:
@@ -120,18 +133,16 @@ class Cutter:
         """As ``stretch``, of data that is in its room already."""
         end = len(head) + size
         self._view[: len(head)] = head
-        self._size = end
-        if last:
-            fill = padding(start + size)
-            self._view[end : end + len(fill)] = fill
-            self._size += len(fill)
-        self.cut(path if start else None, start)
+        fill = padding(start + size) if last else b""
+        self._view[end : end + len(fill)] = fill
+        self._size = end + len(fill)
+        self.cut(path if start else None, start, len(fill) if last else None)
 
-    def cut(self, continues: str | None = None, at: int = 0) -> None:
+    def cut(self, continues: str | None = None, at: int = 0, after: int | None = None) -> None:
         """End the segment, if there is anything in it."""
         if self._size:
             data = self._view[: self._size]
-            segment = self._press.segment(self._part, "files", data, continues, at)
+            segment = self._press.segment(self._part, "files", data, continues, at, after)
             self.segments.append(segment)
             self._size = 0
             if segment.compressed.data is data:  # it was not compressed, and goes with its buffer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import shutil
 import subprocess
 import tarfile
@@ -104,6 +105,10 @@ def index_end(archive: Path) -> int:
         tail = data[start:]
         if archive.name.endswith(".tar.zst"):
             return start + frames(tail)[0][1]
+        if archive.name.endswith((".bz2", ".xz")):  # a stream for the index, and one for the footer
+            stream = bz2.BZ2Decompressor() if archive.name.endswith(".bz2") else lzma.LZMADecompressor()
+            stream.decompress(tail)
+            return len(data) - len(stream.unused_data)
         return start + int(tail.split(stated, 1)[1].split(b",", 1)[0])
 
 

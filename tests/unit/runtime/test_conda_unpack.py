@@ -407,6 +407,64 @@ def test_clear_errors(work: Path, damage: Callable[[Path], object], code: int) -
     assert len(result.stderr.splitlines()) == 1
 
 
+# ------------------------------------------------------------------ for another place
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_every_python_relocates_for_another_place(work: Path, python: str) -> None:
+    """Written for where it will be moved, it is there what it would have become there."""
+    wanted = unpack(work / "the final")
+    run(wanted, python=python)
+    expected = tree(wanted)
+    shutil.rmtree(wanted)
+    prefix = unpack(work / "hidden")
+    result = run(prefix, "--prefix", str(wanted), python=python)
+    said = f"conda-unpack: 5 files changed; move the environment to {wanted} now.\n"
+    assert (0, "", said) == (result.returncode, result.stdout, result.stderr)
+    prefix.rename(wanted)
+    assert diff_trees(expected, tree(wanted)) == ""
+    state = json.loads((wanted / conda_unpack.STATE).read_text())
+    assert {"prefix": str(wanted)} == state
+    inodes = {path: path.stat().st_ino for path in wanted.rglob("*") if path.name != "state.json"}
+    again = run(wanted, python=python)
+    assert "conda-unpack: 0 files changed; " in again.stderr
+    assert inodes == {path: path.stat().st_ino for path in wanted.rglob("*") if path.name != "state.json"}
+
+
+def test_the_other_place_is_made_absolute(work: Path) -> None:
+    """Relative to the current folder, as every path on a command line."""
+    prefix = unpack(work / "hidden")
+    command: list[str | Path] = [
+        sys.executable,
+        prefix / "bin/conda-unpack",
+        "-q",
+        "--prefix=../there/./env/",
+    ]
+    subprocess.run(command, check=True, cwd=prefix)
+    assert {"prefix": str(work / "there/env")} == json.loads((prefix / conda_unpack.STATE).read_text())
+
+
+@pytest.mark.parametrize(("place", "code"), [("", 2), ("/" + "l" * 300, 12)])
+def test_an_impossible_other_place_touches_nothing(work: Path, place: str, code: int) -> None:
+    """None at all, or one that does not fit: told in one line."""
+    prefix = unpack(work / "env")
+    before = tree(prefix)
+    result = run(prefix, "--prefix", place)
+    assert (result.returncode, len(result.stderr.splitlines())) == (code, 1)
+    assert diff_trees(before, tree(prefix)) == ""
+
+
+def test_not_moved_after_all(work: Path) -> None:
+    """Relocated for another place and left where it is, it is relocated back."""
+    prefix = unpack(work / "env")
+    run(prefix)
+    expected = tree(prefix)
+    run(prefix, "--prefix", str(work / "elsewhere"))
+    assert diff_trees(expected, tree(prefix)) != ""
+    assert run(prefix).returncode == 0
+    assert diff_trees(expected, tree(prefix)) == ""
+
+
 # ------------------------------------------------------------------ killed
 
 

@@ -1,0 +1,92 @@
+"""A zip of ours → the tar stream that it stands for, so that it is checked and unpacked as one."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from conda_pack.errors import DamagedArchive, UnsafeArchive
+from conda_pack.model import INDEX_PATH, OPENING
+from conda_pack.segments.tar import END, Member, comment, header, padding
+
+_PIECE = 1 << 20
+_LONGEST = 1 << 16  # bytes of a link's text
+_TIME = 0x5455  # Info-ZIP's extra field, with one time
+
+
+class ZipAsTar(io.RawIOBase):
+    """Reads a zip file as tar; raises DamagedArchive for what is none, or is damaged."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise DamagedArchive(f"The archive is damaged or cut off: {error}.") from error
+        self._pieces = self._tar()
+        self._left = b""
+
+    def __enter__(self) -> ZipAsTar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        while not self._left:
+            try:
+                self._left = next(self._pieces)
+            except StopIteration:
+                return 0
+            except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+                raise DamagedArchive(f"The archive is damaged: {error}.") from error
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+    def _tar(self) -> Iterator[bytes]:
+        entries = self._zip.infolist()
+        last = entries[-1].filename if entries else ""
+        if not f"/{last}".endswith(f"/{INDEX_PATH}"):
+            raise DamagedArchive("The archive was not made by this conda-pack. Extract it with unzip.")
+        yield comment((OPENING + last[: -len(INDEX_PATH)].rstrip("/")).encode())
+        for entry in entries:
+            yield from self._member(entry)
+        yield END
+
+    def _member(self, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+        mode = entry.external_attr >> 16
+        name, permissions, mtime = entry.filename.rstrip("/"), stat.S_IMODE(mode), _mtime(entry)
+        if stat.S_ISLNK(mode):
+            if entry.file_size > _LONGEST:
+                raise UnsafeArchive(f"The archive holds a link of {entry.file_size} bytes: {name}.")
+            target = self._zip.read(entry).decode("utf-8", "surrogateescape")
+            yield header(Member(name, "link", permissions, 0, mtime, target))
+        elif entry.is_dir():
+            yield header(Member(name, "directory", permissions, 0, mtime))
+        else:
+            yield header(Member(name, "file", permissions, entry.file_size, mtime))
+            with self._zip.open(entry) as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+            yield padding(entry.file_size)
+
+
+def _mtime(entry: zipfile.ZipInfo) -> int:
+    extra = entry.extra
+    while len(extra) >= 4:
+        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
+        if kind == _TIME and size >= 5:
+            return int.from_bytes(extra[5:9], "little")
+        extra = extra[4 + size :]
+    return 0
