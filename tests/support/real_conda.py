@@ -6,20 +6,15 @@ into a virtual environment of its own, once for each user and Python version.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import shutil
 import subprocess
-import sys
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from demo.commands import CommandError, clean_environ, run
+from tests.support.caches import PIP, USERS_ENVIRON, cached_environment
 
 VERSION = "24.7.1"
 _WHEEL = "conda-lock==4.0.3"
@@ -47,10 +42,6 @@ _REPLACEMENTS = {
     b"logging._acquireLock()": b"logging._lock.acquire()",  # gone since Python 3.13
     b"logging._releaseLock()": b"logging._lock.release()",
 }
-
-# As they were before any fixture moved HOME: pip needs the user's index, and the cache is the user's.
-_USERS_ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "conda-pack-tests"
 
 _SETTINGS = {
     "CONDA_ADD_PIP_AS_PYTHON_DEPENDENCY": "false",  # the classic solver would see a conflict
@@ -81,7 +72,7 @@ class RealConda:
     @property
     def environ(self) -> dict[str, str]:
         own = {"CONDA_PKGS_DIRS": str(self.home / "pkgs"), "CONDA_ENVS_DIRS": str(self.home / "envs")}
-        return clean_environ(self.home, _USERS_ENVIRON) | own | _SETTINGS
+        return clean_environ(self.home, USERS_ENVIRON) | own | _SETTINGS
 
     def run(self, *args: str | Path) -> str:
         """``conda ARGS``: what it printed; ``CommandError`` if it ended with an error."""
@@ -108,35 +99,14 @@ class RealConda:
 
 def _cached_conda() -> Path:
     """The interpreter of a virtual environment in which ``python -m conda`` works."""
-    recipe = repr((_WHEEL, _REQUIREMENTS, _REPLACEMENTS)).encode()
-    digest = hashlib.sha256(recipe).hexdigest()[:8]
-    name = f"conda-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}-{digest}"
-    folder = _CACHE / name
-    python, complete = folder / "bin" / "python", folder / "complete"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with _locked(_CACHE / f"{name}.lock"):
-        if not complete.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # of a session that was killed
-            _make_conda(folder, python)
-            complete.touch()
-    return python
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes, such as those of pytest-xdist, wait for."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    recipe = (_WHEEL, _REQUIREMENTS, _REPLACEMENTS)
+    return cached_environment(f"conda-{VERSION}", recipe, _make_conda)
 
 
 def _make_conda(folder: Path, python: Path) -> None:
-    base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    run([base, "-m", "venv", folder], _USERS_ENVIRON)
-    pip: list[str | Path] = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--retries", "1"]
-    run([*pip, "install", *_REQUIREMENTS], _USERS_ENVIRON)
+    run([python, *PIP, "install", *_REQUIREMENTS], USERS_ENVIRON)
     with TemporaryDirectory() as downloads:
-        run([*pip, "download", "--no-deps", "--dest", downloads, _WHEEL], _USERS_ENVIRON)
+        run([python, *PIP, "download", "--no-deps", "--dest", downloads, _WHEEL], USERS_ENVIRON)
         (wheel,) = Path(downloads).glob("*.whl")
         (site_packages,) = folder.glob("lib/python*/site-packages")
         _unpack_vendored_conda(wheel, site_packages)
