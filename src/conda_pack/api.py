@@ -15,7 +15,6 @@ from conda_pack.plan.dereference import dereferenced
 from conda_pack.plan.select import Filter, check_filters
 from conda_pack.plan.slim import SlimReport, slim_report
 from conda_pack.preparing import planned
-from conda_pack.previewing import preview
 from conda_pack.progress import PythonWarnings, Reporter
 from conda_pack.results import Packed, Preview
 from conda_pack.selection import Selection, select
@@ -178,6 +177,8 @@ class CondaEnv:
 
     def preview(self, options: Options, warnings: Sequence[str] = ()) -> Preview:
         """What would be packed, the ``warnings`` there were so far among the rest; writes nothing."""
+        from conda_pack.previewing import preview  # noqa: PLC0415 - with codecs and ELF, for this alone
+
         every = {finding.option for finding in self._environment.findings}
         plan, target = planned(self._selection, options, self._selection.ignore | every)
         files = dereferenced(plan)

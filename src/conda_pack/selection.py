@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from conda_pack.environment.additions import Additions, read_additions
 from conda_pack.environment.findings import IGNORE_EDITABLE, IGNORE_MISSING
 from conda_pack.environment.locate import locate
-from conda_pack.environment.materialise import materialise
 from conda_pack.environment.read import read_environment
 from conda_pack.errors import UsageError
 from conda_pack.model import Environment
@@ -71,6 +70,8 @@ def select(
     environment = read_environment(located, reporter.warn)
     check_platform(environment, platform, arch)
     if editable == "copy":
+        from conda_pack.environment.materialise import materialise  # noqa: PLC0415 - parses mail, for this alone
+
         environment = materialise(environment)
     added = read_additions(environment, additions, os.getcwd(), reporter.warn)
     environment = replace(environment, findings=environment.findings + added.findings)

@@ -610,3 +610,14 @@ def test_plain_files_and_json_are_what_tar_gives(archive: Path) -> None:
         assert member is not None
         index = json.load(member)
     assert index["identity"] == index_of(archive).identity
+
+
+def test_version_imports_nothing_heavy() -> None:
+    """What only packing needs would take many times as long as the rest."""
+    code = (
+        "import sys; from conda_pack.cli.main import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        "print(sorted({'msgspec', 'isal', 'rich', 'zipfile', 'typing', 'dataclasses'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["[]"]

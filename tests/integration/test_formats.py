@@ -245,6 +245,29 @@ def test_squashfs_mounted(rich: Path, work: Path) -> None:
         assert succeed([work / "mnt/bin/own-script"], environ=BARE).out == f"{work / 'mnt'}\n"
 
 
+def test_squashfs_under_an_overlay(rich: Path, plain: tuple[Tree, Tree], work: Path) -> None:
+    """As docs/squashfs.md has it: relocated in a writable layer, which holds no more than what changed."""
+    image, place = pack(rich, work / "x.squashfs"), rich.parent / "relocated"
+    for folder in (place, work / "image", work / "upper", work / "work"):
+        folder.mkdir()
+    if start(["mount", "-o", "loop,ro", image, work / "image"]).code != 0:
+        place.rmdir()
+        pytest.skip("NO MOUNTS HERE, the overlay is not tried!")
+    layers = f"lowerdir={work}/image,upperdir={work}/upper,workdir={work}/work"
+    try:
+        succeed(["mount", "-t", "overlay", "overlay", "-o", layers, place])
+        try:
+            assert relocate(place) == Done(0, "", "")
+            assert diff_trees(less_index(plain[1]), less_index(tree(place))) == ""
+        finally:
+            succeed(["umount", place])
+        changed = {path for path, node in tree(work / "upper").items() if node.type == "file"}
+        assert changed == {path for path in plain[1] if plain[0].get(path) != plain[1][path]}
+    finally:
+        succeed(["umount", work / "image"])
+        place.rmdir()
+
+
 @pytest.mark.parametrize(
     ("level", "said"), [(0, "gzip"), (1, "zstd"), (4, "zstd"), (8, "zstd"), (9, "xz"), (None, "zstd")]
 )

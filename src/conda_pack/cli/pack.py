@@ -9,7 +9,6 @@ from conda_pack import __version__
 from conda_pack.archives.formats import INFER, STDOUT, format_names, levels_help
 from conda_pack.cli.options import add_json, add_n_threads
 from conda_pack.errors import EnvironmentFindings, UsageError
-from conda_pack.model import MOST_NAMED
 
 TYPE_CHECKING = False  # see conda_pack/__init__.py
 if TYPE_CHECKING:
@@ -222,6 +221,7 @@ def execute(options: argparse.Namespace) -> int:
     from conda_pack import api  # noqa: PLC0415
     from conda_pack.cli.console import ConsoleReporter, show_json, show_lines  # noqa: PLC0415
     from conda_pack.cli.slim_text import slim_lines  # noqa: PLC0415
+    from conda_pack.model import MOST_NAMED  # noqa: PLC0415
     from conda_pack.options import Options, ParcelOptions, zstd_options  # noqa: PLC0415
 
     format_name, level = zstd_options(
