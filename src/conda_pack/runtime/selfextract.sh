@@ -116,10 +116,10 @@ check_space() { # FOLDER
         fail 9 "the environment takes $_pack_needed KiB, and $1 has $_pack_free left. Make room or choose another disk."
 }
 
-absolute() { # FOLDER, with the options of cd and pwd; prints nothing if there is none
+absolute() { # FOLDER OPTION: without (-P) or with links (-L); prints nothing if there is no such folder
     case $1 in
-        /*) CDPATH='' cd "$2" -- "$1" && pwd "$2" ;;
-        *) CDPATH='' cd "$2" -- "./$1" && pwd "$2" ;;
+        /*) cd "$2" -- "$1" && pwd "$2" ;;
+        *) cd "$2" -- "./$1" && pwd "$2" ;; # so CDPATH has no say
     esac 2>/dev/null
 }
 
@@ -363,7 +363,6 @@ first_start() {
     else
         unpack_once
     fi
-    trap - INT TERM HUP
 }
 
 unpack_once() {
@@ -372,9 +371,8 @@ unpack_once() {
 }
 
 activate() { # without arguments, which a package's hook could change
-    CONDA_PACK_ENV=$_pack_prefix
-    . "$_pack_prefix/bin/activate" || return
-    unset CONDA_PACK_ENV
+    CONDA_PACK_ENV=$_pack_prefix # for a shell that cannot tell it, and has no /proc
+    . "$_pack_prefix/bin/activate"
 }
 
 main() { # ARGUMENTS
