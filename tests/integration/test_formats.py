@@ -483,6 +483,18 @@ def test_through_a_pipe(env: Path, work: Path) -> None:
     assert (work / "dest/etc/tool.conf").read_text() == f"prefix={work}/dest\n"
 
 
+def test_a_terminal_is_no_place_for_an_archive(env: Path) -> None:
+    """Nothing comes to it but one sentence."""
+    ours, theirs = os.openpty()
+    argv = [sys.executable, "-m", "conda_pack", "-p", str(env), "-o", "-"]
+    done = subprocess.run(argv, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    assert (done.returncode, b"terminal" in done.stderr) == (2, True)
+    with pytest.raises(OSError):  # nothing to read, and nobody who writes
+        os.read(ours, 10)
+    os.close(ours)
+
+
 def test_nobody_reads_the_pipe(env: Path) -> None:
     """It ends without a traceback."""
     script = (

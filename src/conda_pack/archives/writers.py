@@ -11,6 +11,7 @@ from conda_pack.archives.formats import STDOUT, Format
 from conda_pack.archives.output import AtomicFile, AtomicFolder
 from conda_pack.archives.segmented import SegmentWriter, Writer
 from conda_pack.archives.writing import Folder
+from conda_pack.errors import UsageError
 from conda_pack.model import Plan
 
 
@@ -36,6 +37,10 @@ def opened(plan: Plan, target: Target) -> AbstractContextManager[Writer]:
 @contextmanager
 def _segments(plan: Plan, target: Target) -> Iterator[Writer]:  # noqa: ARG001
     if target.path == STDOUT:
+        if sys.stdout.isatty():
+            raise UsageError(
+                "Standard output is a terminal, which cannot show an archive. Lead it to a file."
+            )
         yield SegmentWriter(sys.stdout.buffer, target.kind.codec_name, target.level)
         sys.stdout.buffer.flush()
         return
