@@ -32,7 +32,7 @@ from conda_pack.archives.settle import (
     warn_of_kept,
 )
 from conda_pack.archives.writing import Folder
-from conda_pack.errors import DamagedArchive, UnsafeArchive
+from conda_pack.errors import DamagedArchive, UnsafeArchive, UsageError
 from conda_pack.model import INDEX_PATH, OPENING, PACK_FOLDER
 from conda_pack.progress import Reporter
 from conda_pack.runtime.rules import shebang_limit
@@ -46,6 +46,7 @@ else:
     from backports import zstd
 
 _CHUNK = 1 << 20
+_MAGIC = 16  # bytes that tell a format
 #: What a record or an index may weigh at most before it is refused unread.
 _LARGEST_CARRIER = 1 << 28
 _NOT_OURS = "The archive was not made by this conda-pack. Extract it with tar."
@@ -73,7 +74,10 @@ class StreamExtraction:
 
     def __init__(self, source: IO[bytes], folder: Folder, prefix: bytes, reporter: Reporter) -> None:
         counted = io.BufferedReader(_Counted(source, reporter), _CHUNK)
-        self._stream = _decoder(by_magic(counted.peek(8)[:8]).codec_name, cast(BinaryIO, counted))
+        kind = by_magic(counted.peek(_MAGIC)[:_MAGIC])
+        if not kind.streams:
+            raise UsageError(f"A {kind.name} cannot be read from a pipe. Save it as a file, and unpack that.")
+        self._stream = _decoder(kind.codec_name, cast(BinaryIO, counted))
         self._folder, self._prefix, self._reporter = folder, prefix, reporter
         self._root: str | None = None
         self._written: dict[str, Member] = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,10 @@ from conda_pack.segments.tar import END, Member, comment, header, padding
 _PIECE = 1 << 20
 _LONGEST = 1 << 16  # bytes of a link's text
 _TIME = 0x5455  # Info-ZIP's extra field, with one time
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: What zipfile raises for what is damaged, encrypted, or of a kind that it does not know; OSError where it
+#: cannot be read, ValueError for names and links that are no text.
+_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OSError)
 
 
 class ZipAsTar(io.RawIOBase):
@@ -26,7 +31,7 @@ class ZipAsTar(io.RawIOBase):
         super().__init__()
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except _ERRORS as error:
             raise DamagedArchive(f"The archive is damaged or cut off: {error}.") from error
         self._pieces = self._tar()
         self._left = b""
@@ -37,6 +42,7 @@ class ZipAsTar(io.RawIOBase):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pieces.close()  # with the entry that it may be reading
         self._zip.close()
 
     def readable(self) -> bool:
@@ -48,13 +54,13 @@ class ZipAsTar(io.RawIOBase):
                 self._left = next(self._pieces)
             except StopIteration:
                 return 0
-            except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+            except _ERRORS as error:
                 raise DamagedArchive(f"The archive is damaged: {error}.") from error
         size = min(len(buffer), len(self._left))
         buffer[:size], self._left = self._left[:size], self._left[size:]
         return size
 
-    def _tar(self) -> Iterator[bytes]:
+    def _tar(self) -> Generator[bytes]:
         entries = self._zip.infolist()
         last = entries[-1].filename if entries else ""
         if not f"/{last}".endswith(f"/{INDEX_PATH}"):
@@ -67,10 +73,12 @@ class ZipAsTar(io.RawIOBase):
     def _member(self, entry: zipfile.ZipInfo) -> Iterator[bytes]:
         mode = entry.external_attr >> 16
         name, permissions, mtime = entry.filename.rstrip("/"), stat.S_IMODE(mode), _mtime(entry)
+        if entry.compress_type not in _METHODS:
+            raise UnsafeArchive(f"The archive holds {name!r} compressed in a way that conda-pack never uses.")
         if stat.S_ISLNK(mode):
             if entry.file_size > _LONGEST:
                 raise UnsafeArchive(f"The archive holds a link of {entry.file_size} bytes: {name}.")
-            target = self._zip.read(entry).decode("utf-8", "surrogateescape")
+            target = self._zip.read(entry).decode()
             yield header(Member(name, "link", permissions, 0, mtime, target))
         elif entry.is_dir():
             yield header(Member(name, "directory", permissions, 0, mtime))

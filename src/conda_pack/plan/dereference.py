@@ -27,8 +27,8 @@ def dereferenced(plan: Plan) -> Plan:
     findings = plan.findings
     if left:
         message = (
-            f"{len(left)} links lead to nothing that is packed; they are links in the zip too, "
-            "which not every program extracts."
+            f"{len(left)} links stay links in the zip, which not every program extracts: "
+            "they lead to no file of a package or of yours, or to a folder that they lie in."
         )
         findings += (Finding(Severity.WARNING, message, tuple(left)),)
     return replace(plan, parts=parts, findings=findings)
@@ -53,19 +53,20 @@ class _Tree:
             self._children.setdefault(posixpath.dirname(path), []).append(path)
 
     def files_for(self, entry: Entry, path: str, within: tuple[str, ...]) -> Iterator[Entry]:
-        """What lies at ``path`` in the place of ``entry``; ``within`` are the folders entered by links."""
+        """What lies at ``path`` in the place of ``entry``; ``within`` are the links on the way there."""
         if entry.kind != "link":
             yield self._at(entry, path)
             return
         found = self._resolved(entry.path)
+        way = (*within, entry.path)
         if found is None:
             yield self._at(entry, path)
         elif found not in self._folders:
             yield self._at(self._entries[found], path)
-        elif found in within or f"{entry.path}/".startswith(f"{found}/" if found else ""):
+        elif not found or any(link.startswith(f"{found}/") for link in way):
             yield self._at(entry, path)
         else:
-            yield from self._copies(found, path, (*within, found))
+            yield from self._copies(found, path, way)
 
     def _copies(self, folder: str, path: str, within: tuple[str, ...]) -> Iterator[Entry]:
         """All that is in ``folder``, at ``path``."""
@@ -82,6 +83,8 @@ class _Tree:
         """Where a path leads when all links on it are followed; None out of the tree, or to nothing."""
         left, at, steps = path.split("/"), "", 0
         while left:
+            if at not in self._folders:
+                return None  # nothing is in a file, not even ".."
             name = left.pop(0)
             if name in ("", "."):
                 continue
@@ -103,11 +106,13 @@ class _Tree:
         return at
 
     def _at(self, entry: Entry, path: str) -> Entry:
-        """The same file at another path, where no package's record tells of it."""
+        """The same file at another path, where no package's record tells of it; a link leads where it did."""
         if entry.path == path:
             return entry
-        claim = entry.claim
+        claim, target = entry.claim, entry.target
+        if entry.kind == "link" and not target.startswith("/"):
+            target = "/".join([*[".."] * path.count("/"), *entry.path.split("/")[:-1], target])
         if claim is not None:
             claim = msgspec.structs.replace(claim, index=-1)
         location = entry.location or f"{self._prefix}/{entry.path}"
-        return msgspec.structs.replace(entry, path=path, claim=claim, location=location)
+        return msgspec.structs.replace(entry, path=path, target=target, claim=claim, location=location)

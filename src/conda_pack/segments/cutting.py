@@ -145,7 +145,7 @@ class Cutter:
             segment = self._press.segment(self._part, "files", data, continues, at, after)
             self.segments.append(segment)
             self._size = 0
-            if segment.compressed.data is data:  # it was not compressed, and goes with its buffer
+            if isinstance(segment.compressed.data, memoryview):  # not compressed, it goes with its buffer
                 self._use(mmap(-1, _ROOM))
 
     def _make_room(self, size: int) -> None:
