@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from conda_pack.environment.editable import IGNORE_EDITABLE, find_editable
+from conda_pack.environment.modules import normalised
 from conda_pack.environment.places import is_above, is_inside
 from conda_pack.model import Claim, Environment, Finding, Record, Severity
 from conda_pack.paths import folders_of
@@ -82,11 +83,6 @@ def _is_optional(claim: Claim) -> bool:
     )
 
 
-def _normalised(name: str) -> str:
-    """A project's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _project(record: Record) -> str | None:
     """The Python project that a package installs, by its own dist-info folder: the topmost one.
 
@@ -95,7 +91,7 @@ def _project(record: Record) -> str | None:
     found = [match for claim in record.claims if (match := _DIST_INFO.search(claim.path))]
     if not found:
         return None
-    return _normalised(min(found, key=lambda match: match.string[: match.start()].count("/"))[1])
+    return normalised(min(found, key=lambda match: match.string[: match.start()].count("/"))[1])
 
 
 def _pip_projects(environment: Environment, read: Callable[[str], bytes]) -> dict[str, str]:
@@ -105,7 +101,7 @@ def _pip_projects(environment: Environment, read: Callable[[str], bytes]) -> dic
     for path in environment.files:
         match = _DIST_INFO.search(path)
         if match and path.endswith("/INSTALLER") and (path not in owned or read(path).strip() != b"conda"):
-            projects[_normalised(match[1])] = match[2]
+            projects[normalised(match[1])] = match[2]
     return projects
 
 

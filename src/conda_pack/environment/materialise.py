@@ -30,7 +30,7 @@ from conda_pack.environment.editable import (
     pth_locations,
     site_files,
 )
-from conda_pack.environment.modules import find_modules, module_paths, read_module
+from conda_pack.environment.modules import find_modules, module_paths, normalised, read_module
 from conda_pack.environment.places import is_inside
 from conda_pack.environment.read import read_bytes
 from conda_pack.model import DiskFile, Environment, Finding, Severity
@@ -163,7 +163,7 @@ class _Work:
             listed = sorted(name for name in os.listdir(location) if name.endswith(".egg-info"))
         except OSError:
             listed = []
-        wanted = [name for name in listed if _normalised(name[: -len(".egg-info")]) == _normalised(project)]
+        wanted = [name for name in listed if normalised(name[: -len(".egg-info")]) == normalised(project)]
         egg_info = os.path.join(location, (wanted or [""])[0])
         top_level = os.path.join(egg_info, "top_level.txt")
         return _Install(
@@ -266,7 +266,7 @@ class _Work:
             if not path.startswith(folder) or file.kind != "file" or file.size > _LONGEST_SCRIPT:
                 continue
             match = _DEVELOPED.match(read_bytes(os.path.join(self._environment.prefix, path)))
-            if match is None or _normalised(match[3].decode()) != _normalised(project):
+            if match is None or normalised(match[3].decode()) != normalised(project):
                 continue
             yield path
             if match[2] == b"DEV" and match[4]:
@@ -319,7 +319,3 @@ def _digest_and_size(file: DiskFile) -> tuple[str, str]:
     data = read_bytes(file.location)
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
     return f"sha256={digest}", str(len(data))
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -106,3 +106,8 @@ def _is_package(folder: str, is_project: bool) -> bool:
     if os.path.exists(os.path.join(folder, "__init__.py")):
         return True
     return not is_project and any(_module(name) for _, _, names in os.walk(folder) for name in names)
+
+
+def normalised(name: str) -> str:
+    """A project's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
