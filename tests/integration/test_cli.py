@@ -30,6 +30,7 @@ from tests.support.archives import (
     write_environment,
 )
 from tests.support.environments import LocalChannel, tree
+from tests.support.scripts import heed_interrupts
 
 Done = subprocess.CompletedProcess[str]
 
@@ -523,7 +524,7 @@ def interrupted(argv: list[str | Path], folder: Path, number: int, stdin: bytes 
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads here
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
     ) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         if stdin:
@@ -538,10 +539,6 @@ def interrupted(argv: list[str | Path], folder: Path, number: int, stdin: bytes 
         out, err = process.communicate(timeout=60)
     assert out == b""
     return process.returncode, err.decode()
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and so their children
 
 
 def _begun(folder: Path, before: set[str]) -> bool:

@@ -18,6 +18,7 @@ from demo.commands import run
 from tests.support.archives import rich_environment
 from tests.support.environments import LocalChannel, MakeEnvironment, RealConda
 from tests.support.packs import Done, Packed, conda_pack, sha256, start, succeed, unpack
+from tests.support.scripts import heed_interrupts
 
 OURS = {"conda_pack", "conda_pack.conda_plugin", "conda_pack.errors"}
 OURS |= {"conda_pack.runtime", "conda_pack.runtime.version"}
@@ -195,7 +196,7 @@ def test_interrupted(
         env=plugged.environ,
         stdout=pipe,
         stderr=pipe,
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads here
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
     ) as process:
         until = time.monotonic() + 60
         while not any(file.stat().st_size for file in work.iterdir()):
@@ -205,7 +206,3 @@ def test_interrupted(
         out, err = process.communicate(timeout=60)
     assert (code, b"", said) == (process.returncode, out, err.decode())
     assert os.listdir(work) == []
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and so their children

@@ -55,7 +55,13 @@ def start(body: str, preamble: str = "") -> subprocess.Popen[str]:
         text=True,
         cwd=_ROOT,
         start_new_session=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
     )
+
+
+def heed_interrupts() -> None:
+    """Before a program begins: a shell's background jobs ignore interrupts, and so do their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def output_of(body: str, preamble: str = "") -> list[str]:
