@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from conda_pack.runtime.files import _SHIPPED
+
 PACKAGE = Path(__file__).parent.parent / "src" / "conda_pack"
 
 #: Each part and the parts that it may import besides itself.
@@ -45,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         *("previewing", "results", "selection", "unpacking"),
         "cli",  # only the reporter, and only when the caller asks for progress
     },
-    "cli": {"api", "archives", "errors", "options", "model", "results", "unpacking", "conda_pack"},
+    "cli": {"api", "archives", "errors", "options", "model", "results", "runtime", "unpacking", "conda_pack"},
     "conda_plugin": {"cli"},
     "conda_pack": {"api", "errors", "runtime", "unpacking"},
     "__main__": {"cli"},
@@ -97,10 +99,10 @@ def test_every_part_has_its_rule() -> None:
     assert {_part(module) for module in _modules()} == set(ALLOWED)
 
 
-@pytest.mark.parametrize("name", ["rules.py", "conda_unpack.py"])
+@pytest.mark.parametrize("name", _SHIPPED)
 def test_what_ships_needs_the_standard_library_alone(name: str) -> None:
     """bin/conda-unpack runs where nothing is installed."""
-    shipped = {"conda_pack.runtime.rules", "conda_pack.runtime.version"}
+    shipped = {f"conda_pack.runtime.{module.removesuffix('.py')}" for module in _SHIPPED}
     imported = set(_imports(PACKAGE / "runtime" / name)) - shipped
     assert {module.split(".")[0] for module in imported} - set(sys.stdlib_module_names) == set()
 

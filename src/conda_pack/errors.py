@@ -83,3 +83,9 @@ class ToolMissing(CondaPackException):
     """A program that the format needs is not installed, or too old."""
 
     exit_code = 13
+
+
+class NotForThisMachine(CondaPackException):
+    """The environment needs what this machine does not have: another platform, a newer glibc."""
+
+    exit_code = 14

@@ -18,6 +18,9 @@ FileMode = Literal["text", "binary"]
 #: What packing found out about a file: its owner changed it; its pristine bytes could not be
 #: proved; it holds the prefix in data that must not be touched.
 Note = Literal["", "modified", "unrestored", "left"]
+#: What files need of the machine: by library (empty: the system) and kind (glibc, glibcxx, cxxabi, macos),
+#: the newest version, and a file that asks for it.
+Needs = Mapping[tuple[str, str], tuple[tuple[int, ...], str]]
 
 #: Where an archive keeps what this tool needs; conda, mamba and rattler ignore the folder.
 PACK_FOLDER = "conda-meta/conda-pack"

@@ -13,33 +13,46 @@ from conda_pack.archives.inventory import take_inventory
 from conda_pack.archives.output import AtomicFolder
 from conda_pack.archives.reader import ArchiveFile
 from conda_pack.archives.settle import check_prefix, warn_of_kept
+from conda_pack.archives.signing import sign_files
 from conda_pack.archives.writing import Folder
-from conda_pack.errors import CondaPackException, DamagedArchive
+from conda_pack.errors import CondaPackException, DamagedArchive, NotForThisMachine
 from conda_pack.progress import PythonWarnings, Reporter
 from conda_pack.results import Unpacked
+from conda_pack.runtime.preflight import HINT, judge, this_machine
 from conda_pack.runtime.rules import shebang_limit
-from conda_pack.segments.schema import Index, PackageItem, UnmanagedItem
+from conda_pack.segments.schema import Content, Index, PackageItem, UnmanagedItem
 from conda_pack.segments.workers import worker_count
 
 _MAGIC = 16  # bytes that tell a format
 
 
-def unpack(archive: str, dest: str, *, n_threads: int | None = None, reporter: Reporter | None = None) -> str:
+def unpack(
+    archive: str,
+    dest: str,
+    *,
+    n_threads: int | None = None,
+    preflight: bool = True,
+    reporter: Reporter | None = None,
+) -> str:
     """Put the environment of ``archive`` at ``dest``, exactly as if it had been installed there.
 
     ``archive`` is a path, or ``-`` for standard input, of any format but squashfs. ``dest``
-    is a new or an empty folder; it appears whole or not at all. Returns its absolute path.
+    is a new or an empty folder; it appears whole or not at all. An environment
+    that could not start on this machine is refused, or without ``preflight`` warned of.
+    Returns its absolute path.
 
-    Raises DamagedArchive, UnsafeArchive, PrefixTooLong, OutputExists, FolderMissing
-    and WriteFailed.
+    Raises DamagedArchive, UnsafeArchive, NotForThisMachine, PrefixTooLong, OutputExists,
+    FolderMissing and WriteFailed.
     """
-    return unpacked(archive, dest, n_threads, reporter or PythonWarnings()).prefix
+    return unpacked(archive, dest, n_threads, reporter or PythonWarnings(), preflight=preflight).prefix
 
 
-def unpacked(archive: str, dest: str, n_threads: int | None, reporter: Reporter) -> Unpacked:
+def unpacked(
+    archive: str, dest: str, n_threads: int | None, reporter: Reporter, *, preflight: bool = True
+) -> Unpacked:
     """As ``unpack``; returns what was unpacked."""
     dest = os.path.abspath(dest)
-    index = _unpack(archive, dest, n_threads, reporter)
+    index = _unpack(archive, dest, n_threads, reporter, preflight)
     content = index.content
     return Unpacked(
         prefix=dest,
@@ -51,22 +64,24 @@ def unpacked(archive: str, dest: str, n_threads: int | None, reporter: Reporter)
     )
 
 
-def _unpack(archive: str, dest: str, n_threads: int | None, reporter: Reporter) -> Index:
+def _unpack(archive: str, dest: str, n_threads: int | None, reporter: Reporter, preflight: bool) -> Index:
+    start = _Start(dest, preflight, reporter)
     try:
         if archive == "-":
-            return _unpack_stream(sys.stdin.buffer, dest, reporter)
+            return _unpack_stream(sys.stdin.buffer, start)
         if (kind := _kind_of(archive)).writer == "zip":
             from conda_pack.archives.unzipping import ZipAsTar  # noqa: PLC0415 - most are no zip
 
             with ZipAsTar(archive) as tar:
-                return _unpack_stream(io.BufferedReader(tar), dest, reporter)
+                start.look_at(tar.index())
+                return _unpack_stream(io.BufferedReader(tar), start)
         if kind.writer == "squashfs":
             raise CondaPackException(
                 f"{archive} is a squashfs image: mount it, or extract it with unsquashfs and run "
                 "bin/conda-unpack there."
             )
         with ArchiveFile(archive) as source:
-            return _unpack_file(source, dest, worker_count(n_threads), reporter)
+            return _unpack_file(source, start, worker_count(n_threads))
     except DamagedArchive as error:
         raise type(error)(f"{'standard input' if archive == '-' else archive}: {error}") from error
 
@@ -83,42 +98,77 @@ def _kind_of(archive: str) -> Format:
         raise DamagedArchive(f"It cannot be read: {error.strerror}.") from error
 
 
-def _unpack_file(source: ArchiveFile, dest: str, threads: int, reporter: Reporter) -> Index:
-    content = source.index.content
-    prefix = _relocated_to(source.index, dest, reporter)
+class _Start:
+    """Where an environment goes, and whether it may: asked once, as soon as the index is known."""
+
+    def __init__(self, dest: str, preflight: bool, reporter: Reporter) -> None:
+        self.dest, self.reporter = dest, reporter
+        self._preflight = preflight
+        self._is_clear = False
+
+    def look_at(self, index: Index) -> None:
+        """Refuse what could not start on this machine or does not fit there; raises NotForThisMachine and
+        PrefixTooLong.
+        """
+        if not self._is_clear:
+            self._check_machine(index.content)
+            if index.content.prefix is None:
+                check_prefix(index.content, os.fsencode(self.dest))
+            elif index.content.prefix != self.dest:
+                self.reporter.warn(
+                    f"this archive was packed for {index.content.prefix} and runs as it should only there."
+                )
+        self._is_clear = True
+
+    def _check_machine(self, content: Content) -> None:
+        fields = {
+            "platform": content.platform,
+            "requires": content.requires,
+            "needs": content.needs,
+            "needed_by": content.needed_by,
+        }
+        judgement = judge(fields, this_machine(fields))
+        if judgement.refusal is not None:
+            if self._preflight:
+                raise NotForThisMachine(f"{judgement.refusal} {HINT}")
+            self.reporter.warn(judgement.refusal)
+        for warning in judgement.warnings:
+            self.reporter.warn(warning)
+
+
+def _unpack_file(source: ArchiveFile, start: _Start, threads: int) -> Index:
+    content, reporter = source.index.content, start.reporter
+    start.look_at(source.index)
+    prefix = os.fsencode(start.dest) if content.prefix is None else None
     items: list[PackageItem | UnmanagedItem] = [*content.packages, content.unmanaged]
     inventory = take_inventory(content, [source.record(item) for item in items])
     limit = shebang_limit(content.platform)
     if prefix is not None:
         warn_of_kept(inventory, prefix, reporter)
-    with AtomicFolder(dest) as folder:
+    with AtomicFolder(start.dest) as folder:
         reporter.start("unpacking", sum(item.size for item in source.index.segments))
         try:
             Extraction(source, inventory, Folder(folder.path), prefix, limit).run(threads, reporter)
         finally:
             reporter.finish()
+        if prefix is not None:
+            sign_files(Folder(folder.path), content, start.dest, reporter)
     return source.index
 
 
-def _unpack_stream(source: IO[bytes], dest: str, reporter: Reporter) -> Index:
+def _unpack_stream(source: IO[bytes], start: _Start) -> Index:
     from conda_pack.archives.stream import StreamExtraction  # noqa: PLC0415 - few archives come that way
 
-    with AtomicFolder(dest) as folder:
-        reporter.start("unpacking", 0)
+    with AtomicFolder(start.dest) as folder:
+        start.reporter.start("unpacking", 0)
         try:
-            index = StreamExtraction(source, Folder(folder.path), os.fsencode(dest), reporter).run()
+            extraction = StreamExtraction(
+                source, Folder(folder.path), os.fsencode(start.dest), start.reporter
+            )
+            index = extraction.run()
         finally:
-            reporter.finish()
-    _relocated_to(index, dest, reporter)
+            start.reporter.finish()
+        start.look_at(index)  # which came last
+        if index.content.prefix is None:
+            sign_files(Folder(folder.path), index.content, start.dest, start.reporter)
     return index
-
-
-def _relocated_to(index: Index, dest: str, reporter: Reporter) -> bytes | None:
-    """The prefix to write into the files, if it is not fixed; refuses one that is too long."""
-    fixed = index.content.prefix
-    if fixed is None:
-        check_prefix(index.content, os.fsencode(dest))
-        return os.fsencode(dest)
-    if fixed != dest:
-        reporter.warn(f"this archive was packed for {fixed} and runs as it should only there.")
-    return None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.environments import LocalChannel, RealConda, rattler_install
+from tests.support.foreign import PACKAGES, Install, install_foreign, make_channel
 from tests.support.packs import Packed, small_specs
 
 INSTALLERS = ("rattler", "conda")
@@ -53,3 +54,17 @@ def small(request: pytest.FixtureRequest, packs: Callable[[str, str], Packed]) -
 @pytest.fixture
 def small_rattler(packs: Callable[[str, str], Packed]) -> Packed:
     return packs("rattler", "small")
+
+
+@pytest.fixture(scope="session")
+def foreign(work_root: Path) -> Install:
+    """Environments for Windows and macOS."""
+    channels: dict[str, Path] = {}
+
+    def at(subdir: str, prefix: Path) -> Path:
+        if subdir not in channels:
+            folder = work_root / "channels" / f"foreign-{subdir}" / "channel"
+            channels[subdir] = make_channel(folder, PACKAGES[subdir])
+        return install_foreign(subdir, channels[subdir], prefix, ["tool", "noarch-tool"])
+
+    return at

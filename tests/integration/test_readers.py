@@ -19,7 +19,8 @@ from typing import IO
 
 import pytest
 
-from conda_pack.model import INDEX_PATH
+from conda_pack.model import INDEX_PATH, Platform
+from conda_pack.runtime.files import runtime_files
 from tests.support.archives import (
     FORMATS,
     QUICK_FORMATS,
@@ -356,8 +357,9 @@ def test_order_of_members(small_packs: dict[str, Path]) -> None:
         "conda-meta/conda-pack/unmanaged.json",
         "conda-meta/conda-pack/index.json",
     ]
-    activation = ["bin/activate", "bin/activate.fish", "bin/deactivate", "bin/deactivate.fish"]
-    assert names[:5] == [*activation, "bin/conda-unpack"]
+    runtime = [blob.path for blob in runtime_files(Platform("linux-64"))]
+    assert names[: len(runtime)] == runtime
+    assert runtime[-1] == "bin/conda-unpack"
     assert names[-1] == "conda-meta/conda-pack"  # the folder that carries the footer
     assert names[-2] == "conda-meta/conda-pack/index.json"
     assert not any(name.startswith("./") for name in names)

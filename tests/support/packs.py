@@ -19,7 +19,7 @@ from tests.support.channels import LocalChannel
 from tests.support.environments import Tree, tree
 
 ADDITIONS = (
-    *("bin/activate", "bin/activate.fish", "bin/deactivate", "bin/deactivate.fish"),
+    *("bin/activate*", "bin/activation-*", "bin/deactivate*"),
     *("bin/conda-unpack", "conda-meta/conda-pack"),
 )
 """What an unpacked environment has that an installer does not make."""

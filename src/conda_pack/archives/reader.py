@@ -33,6 +33,8 @@ _FOOTER = re.compile(
 )
 #: An index of more than this is refused before memory is given to it.
 _LARGEST_INDEX = 1 << 30
+#: What a record or an index may weigh at most before it is refused unread, where nothing has proved it yet.
+LARGEST_CARRIER = 1 << 28
 
 
 class ArchiveFile:

@@ -18,6 +18,10 @@ class Ending(Protocol):
     def identity(self) -> str:
         """The pack's identity: 64 hexadecimal digits."""
 
+    @property
+    def glibc(self) -> str:
+        """The glibc that the files need, empty for none."""
+
     def last_segments(self, items: list[SegmentItem], offset: int) -> tuple[Segment, bytes]:
         """The index's segment, which will lie at ``offset``, and the footer and end that follow at once."""
 

@@ -47,7 +47,7 @@ class SelfExtractingWriter:
         self._segments.write(segments, ending)
         packed = self._file.tell() - self._start
         self._file.seek(0)
-        self._file.write(self._stub(identity=ending.identity, packed=packed))
+        self._file.write(self._stub(identity=ending.identity, packed=packed, glibc=ending.glibc))
         mode = os.fstat(self._file.fileno()).st_mode
         # who may read it may run it
         os.fchmod(self._file.fileno(), stat.S_IMODE(mode) | (mode & 0o444) >> 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from conda_pack.archives.writing import Folder
 from conda_pack.errors import DamagedArchive, PrefixTooLong
 from conda_pack.model import Finding, Severity
 from conda_pack.progress import Reporter
-from conda_pack.runtime.conda_unpack import UnpackError, check_length
+from conda_pack.runtime.folder import UnpackError, state_text
+from conda_pack.runtime.relocating import check_length
 from conda_pack.runtime.rules import Mismatch, TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.conda_meta import with_hashes
 from conda_pack.segments.schema import Content, FileEntry, PackRecord, relocation
@@ -91,5 +91,4 @@ def settle(folder: Folder, inventory: Inventory, prefix: bytes | None) -> None:
         if entry.type == "link":
             folder.link(entry)
     if prefix is not None:
-        state = {"prefix": os.fsdecode(prefix)}
-        folder.write(STATE_PATH, [(json.dumps(state) + "\n").encode()], 0o644, None)
+        folder.write(STATE_PATH, [state_text({"prefix": os.fsdecode(prefix)})], 0o644, None)

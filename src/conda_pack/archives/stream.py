@@ -22,7 +22,7 @@ from isal import igzip
 from conda_pack.archives.extract import not_as_recorded
 from conda_pack.archives.formats import by_magic
 from conda_pack.archives.inventory import Inventory, check_path, take_inventory
-from conda_pack.archives.reader import check_index, check_record
+from conda_pack.archives.reader import LARGEST_CARRIER, check_index, check_record
 from conda_pack.archives.settle import (
     Relocated,
     check_prefix,
@@ -47,8 +47,6 @@ else:
 
 _CHUNK = 1 << 20
 _MAGIC = 16  # bytes that tell a format
-#: What a record or an index may weigh at most before it is refused unread.
-_LARGEST_CARRIER = 1 << 28
 _NOT_OURS = "The archive was not made by this conda-pack. Extract it with tar."
 
 
@@ -116,7 +114,7 @@ class StreamExtraction:
         if member.kind != "file":
             self._links[path] = member
         elif posixpath.dirname(path) == PACK_FOLDER:
-            if member.size > _LARGEST_CARRIER:
+            if member.size > LARGEST_CARRIER:
                 raise UnsafeArchive(f"The archive holds a record {path} of {member.size} bytes.")
             self._carriers[path] = self._exactly(member.size)
         else:

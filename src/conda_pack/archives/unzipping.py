@@ -11,8 +11,10 @@ from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Any
 
+from conda_pack.archives.reader import LARGEST_CARRIER, check_index
 from conda_pack.errors import DamagedArchive, UnsafeArchive
 from conda_pack.model import INDEX_PATH, OPENING
+from conda_pack.segments.schema import Index, decode_index
 from conda_pack.segments.tar import END, Member, comment, header, padding
 
 _PIECE = 1 << 20
@@ -45,6 +47,15 @@ class ZipAsTar(io.RawIOBase):
         self._pieces.close()  # with the entry that it may be reading
         self._zip.close()
 
+    def index(self) -> Index:
+        """The index, which is the last entry; what it says of the others is proved only as they are read."""
+        entry = self._index_entry()
+        try:
+            with self._zip.open(entry) as file:
+                return check_index(decode_index(file.read(LARGEST_CARRIER)))
+        except _ERRORS as error:
+            raise DamagedArchive(f"The archive is damaged: {error}.") from error
+
     def readable(self) -> bool:
         return True
 
@@ -60,13 +71,16 @@ class ZipAsTar(io.RawIOBase):
         buffer[:size], self._left = self._left[:size], self._left[size:]
         return size
 
-    def _tar(self) -> Generator[bytes]:
+    def _index_entry(self) -> zipfile.ZipInfo:
         entries = self._zip.infolist()
-        last = entries[-1].filename if entries else ""
-        if not f"/{last}".endswith(f"/{INDEX_PATH}"):
+        if not entries or not f"/{entries[-1].filename}".endswith(f"/{INDEX_PATH}"):
             raise DamagedArchive("The archive was not made by this conda-pack. Extract it with unzip.")
-        yield comment((OPENING + last[: -len(INDEX_PATH)].rstrip("/")).encode())
-        for entry in entries:
+        return entries[-1]
+
+    def _tar(self) -> Generator[bytes]:
+        root = self._index_entry().filename[: -len(INDEX_PATH)].rstrip("/")
+        yield comment((OPENING + root).encode())
+        for entry in self._zip.infolist():
             yield from self._member(entry)
         yield END
 

@@ -22,6 +22,12 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE", help="the archive, or - for standard input")
     parser.add_argument("dest", metavar="DEST", help="a new or empty folder; its path becomes the prefix")
     add_n_threads(parser)
+    parser.add_argument(
+        "--no-preflight",
+        dest="preflight",
+        action="store_false",
+        help="unpack even what cannot start on this machine: made for another platform, or a newer glibc",
+    )
     add_json(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
     parser.add_argument("--help", "-h", action="help", help="show this and exit")
@@ -36,7 +42,7 @@ def execute(options: argparse.Namespace) -> int:
     from conda_pack.unpacking import unpacked  # noqa: PLC0415
 
     reporter = ConsoleReporter(quiet=options.quiet)
-    result = unpacked(options.archive, options.dest, options.n_threads, reporter)
+    result = unpacked(options.archive, options.dest, options.n_threads, reporter, preflight=options.preflight)
     if options.json:
         show_json(msgspec.structs.replace(result, warnings=reporter.warnings))
     elif not options.quiet:

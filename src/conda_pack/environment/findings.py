@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from conda_pack.environment.collisions import find_collisions
 from conda_pack.environment.editable import IGNORE_EDITABLE, find_editable
 from conda_pack.environment.modules import normalised
 from conda_pack.environment.places import is_above, is_inside
@@ -26,6 +27,7 @@ def find(environment: Environment, read: Callable[[str], bytes]) -> Environment:
         *_missing(environment, read),
         *find_editable(environment, read),
         *leaving_links(environment),
+        *find_collisions(environment),
     ]
     return replace(environment, findings=tuple(findings))
 

@@ -34,6 +34,7 @@ _ENTRY_POINTS = ("unix_python_entry_point", "windows_python_entry_point_script")
 #: A path's record, its claim there, and the digests by which other packages own it too.
 Owner = tuple[Record, Claim, tuple[str, ...]]
 
+_UNPACKER = re.compile(r"/conda-unpack(?:\.bat|\.pyz)?\Z")
 _BYTECODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]+?)\.[^./]+(?:\.opt-\d)?\.pyc$")
 
 
@@ -135,7 +136,7 @@ def _runtime(environment: Environment, runtime: Sequence[Blob], dest_prefix: str
     return [
         blob
         for blob in runtime
-        if blob.path not in theirs and not (dest_prefix and posixpath.basename(blob.path) == "conda-unpack")
+        if blob.path not in theirs and not (dest_prefix and _UNPACKER.search(blob.path))
     ]
 
 

@@ -18,6 +18,17 @@ _OPTION_BEFORE = re.compile(rb"(?:^|[^A-Za-z0-9_./])-{1,2}[A-Za-z][A-Za-z_-]*\Z"
 _LOOK_BEHIND = 64
 
 
+def is_text(data: bytes) -> bool:
+    """Whether it is UTF-8 without a NUL."""
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def prefix_positions(data: bytes, prefix: bytes) -> list[int]:
     """Offsets of ``prefix`` in ``data`` where it stands as a whole path or the front of one."""
     positions = []
@@ -36,8 +47,8 @@ def _left_boundary(data: bytes, position: int) -> bool:
     before = data[max(0, position - _LOOK_BEHIND) : position]
     if not before:
         return True
-    if before.endswith(b"/"):  # file:///opt/env, but not /mnt//opt/env
-        return before.endswith(b"://")
+    if before.endswith(b"/"):  # file:///opt/env and file:///C:/env, but not /mnt//opt/env
+        return before.endswith((b"://", b":///"))
     if not _TOKEN_BEFORE.search(before):
         return True
     # -I/opt/env and "\n/opt/env" name it; mnt/opt/env and ~/opt/env do not

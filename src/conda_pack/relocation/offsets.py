@@ -16,12 +16,14 @@ class SearchRule:
 
     ``passes`` are the encodings in the order they are replaced, and whether only at
     multiples of a character's size. Unless ``terminated``, a C string may lack its
-    NUL at the end of the file, and the NUL of a wide one is a whole character.
+    NUL at the end of the file, and the NUL of a wide one is a whole character. Without ``shebangs``, as for
+    Windows, a first line is text like any other; and no binary is ever changed there.
     """
 
     shebang_rule: str
     passes: tuple[tuple[str, bool], ...]
     terminated: bool
+    shebangs: bool = True
 
 
 _UTF8 = (("utf-8", False),)
@@ -38,6 +40,8 @@ RULES: dict[str, SearchRule] = {
     "rattler": SearchRule("rattler", _RATTLER_PASSES, terminated=False),
     "conda-utf8": SearchRule("conda", _UTF8, terminated=True),
     "rattler-utf8": SearchRule("rattler", _UTF8, terminated=False),
+    "conda-windows": SearchRule("conda", _CONDA_PASSES, terminated=True, shebangs=False),
+    "rattler-windows": SearchRule("rattler", _UTF8, terminated=False, shebangs=False),
 }
 
 
@@ -57,7 +61,7 @@ def find_offsets(pristine: bytes, placeholder: str, mode: FileMode, rule: Search
     What one pass took is gone for the next: Latin text in UTF-16-BE looks like
     UTF-16-LE from its second byte on.
     """
-    length = shebang_length(pristine) if mode == "text" else None
+    length = shebang_length(pristine) if mode == "text" and rule.shebangs else None
     found: dict[str, list[Any]] = {}
     data = pristine
     for encoding, aligned in rule.passes:

@@ -26,6 +26,8 @@ _LARGEST_NATIVE = 1 << 18
 RULE_ORDER = {
     "conda": ("conda", "conda-utf8", "rattler", "rattler-utf8"),
     "rattler": ("rattler", "rattler-utf8", "conda", "conda-utf8"),
+    "conda-windows": ("conda-windows", "rattler-windows"),
+    "rattler-windows": ("rattler-windows", "conda-windows"),
 }
 
 

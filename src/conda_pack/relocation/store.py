@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from conda_pack.model import Entry, Form, Note, Platform, Stored
-from conda_pack.relocation.boundaries import prefix_positions
+from conda_pack.relocation import macho
+from conda_pack.relocation.boundaries import is_text, prefix_positions
 from conda_pack.relocation.elf import relative_rpaths
 from conda_pack.relocation.offsets import RULES, find_offsets, shebang_length
 from conda_pack.relocation.restore import invert_binary, renders, restore, string_room
 from conda_pack.relocation.scripts import plain_shebang, trampoline
 from conda_pack.runtime.rules import Mismatch, find_pristine, shebang_limit, splice, stored_edits
+from conda_pack.runtime.windows import SEPARATORS, launcher_line, written
 
 #: Stands for the prefix in files whose package has no placeholder of its own; an error
 #: message that names it says what to do.
@@ -39,6 +41,8 @@ RELOCATION_FIELDS = (
     "shebang_rule",
     "trampoline",
     "optional",
+    "sign",
+    "slashes",
 )
 
 
@@ -54,15 +58,39 @@ class Relocator:
         """Longest first line of a script, in bytes."""
         return shebang_limit(self.platform.subdir)
 
+    @property
+    def is_windows(self) -> bool:
+        """Whether paths have two kinds of slashes, and a first line means nothing to the system."""
+        return self.platform.family == "win"
+
+    @property
+    def forms(self) -> tuple[tuple[bytes, str | None], ...]:
+        """Each way to write each prefix, and on Windows what separates its parts; each text once."""
+        if not self.is_windows:
+            return tuple((prefix, None) for prefix in self.prefixes)
+        every = [(written(prefix, name), name) for prefix in self.prefixes for name in SEPARATORS]
+        return tuple({text: (text, name) for text, name in reversed(every)}.values())[::-1]
+
+    @property
+    def sought(self) -> tuple[bytes, ...]:
+        """What to look for in anybody's file."""
+        return tuple(text for text, _ in self.forms)
+
     def prefixes_in(self, entry: Entry) -> tuple[bytes, ...]:
         """What must not occur in a file that is stored as it is; no package's file is searched."""
-        return () if entry.form is Form.AS_IS else self.prefixes
+        return () if entry.form is Form.AS_IS else self.sought
 
     def store(self, entry: Entry, data: bytes, installer: str = "conda") -> Stored:
         """The stored form of ``data``, the installed bytes of ``entry``.
 
         ``installer`` is the one that linked the entry's package.
         """
+        stored = self._store(entry, data, installer)
+        if stored.fields.get("file_mode") == "binary" and self._is_signed(stored.data):
+            return Stored(stored.data, stored.sha256, {**stored.fields, "sign": True}, stored.note)
+        return stored
+
+    def _store(self, entry: Entry, data: bytes, installer: str) -> Stored:
         if entry.form is Form.BYTECODE:
             return _stored(_with_source_mtime(entry, data))
         if entry.previous is not None:
@@ -93,19 +121,52 @@ class Relocator:
     def _restored(self, entry: Entry, data: bytes, installer: str) -> Stored:
         claim = entry.claim
         assert claim is not None and claim.placeholder is not None and claim.file_mode is not None
+        if self.is_windows:
+            return self._restored_on_windows(entry, data, installer)
         found = restore(
             data, self.prefixes, claim.placeholder, claim.file_mode, claim.sha256, installer, self.limit
         )
         if found is not None:
             return self._with_trampoline(entry, *found)
-        return self._searched(entry, data, installer, note_of(entry, _sha256(data)))
+        note = note_of(entry, _sha256(data))
+        if self._is_signed(data):
+            # not by its package, but when the prefix was written; so the rest has to prove it
+            found = restore(
+                data, self.prefixes, claim.placeholder, claim.file_mode, None, installer, self.limit
+            )
+            if found is not None and found[1]["offsets"]:
+                return _noted(_stored(*found), "" if note == "unrestored" else note)
+        return self._searched(entry, data, installer, note)
+
+    def _restored_on_windows(self, entry: Entry, data: bytes, installer: str) -> Stored:
+        """Of a text every prefix is replaced, the first line's too, with slashes; of a binary none is."""
+        claim = entry.claim
+        assert claim is not None and claim.placeholder is not None and claim.file_mode is not None
+        digest = _sha256(data)
+        if digest == claim.sha256:
+            return Stored(data, digest)
+        prefixes = tuple(written(prefix, "forward") for prefix in self.prefixes)
+        if claim.file_mode == "text":
+            found = restore(
+                data, prefixes, claim.placeholder, "text", claim.sha256, f"{installer}-windows", self.limit
+            )
+            if found is not None:
+                return _stored(found[0], {**found[1], "slashes": "forward"})
+        return self._searched(entry, data, installer, note_of(entry, digest))
+
+    def _is_signed(self, data: bytes) -> bool:
+        """Whether macOS runs it only with a signature that fits."""
+        return self.platform.family == "osx" and macho.is_signed(data)
 
     def _searched(self, entry: Entry, data: bytes, rule: str, note: Note) -> Stored:
         """Anybody's file: find what in it is the prefix."""
-        for prefix in self.prefixes:
+        for prefix, slashes in self.forms:
             if prefix not in data:
                 continue
-            if _is_text(data):
+            if slashes is not None:
+                found = self._on_windows(entry, data, prefix, slashes)
+                return _noted(found, note or found.note)
+            if is_text(data):
                 stored = self._text(entry, data, prefix, rule)
                 if stored is not None:
                     return _noted(stored, note)
@@ -114,6 +175,32 @@ class Relocator:
             elif not entry.path.endswith(".pyc"):
                 return _stored(data, note=note or "left")
         return _stored(data, note=note)
+
+    def _on_windows(self, entry: Entry, data: bytes, prefix: bytes, slashes: str) -> Stored:
+        """Anybody's text, or a launcher, where it holds the prefix in this form."""
+        line = launcher_line(data)
+        if line is None and not is_text(data):
+            return _stored(data, note="" if entry.path.endswith(".pyc") else "left")
+        start, end = line or (0, len(data))
+        places = [start + place for place in prefix_positions(data[start:end], prefix)]
+        if not places:
+            return _stored(data, note="left" if line else "")
+        neutral = written(NEUTRAL.encode(), slashes)
+        pristine = b"".join(splice(data, [(place, prefix, neutral) for place in places]))
+        shift = len(neutral) - len(prefix)
+        fields = {
+            "prefix_placeholder": neutral.decode(),
+            "file_mode": "text",
+            "offsets": [
+                {
+                    "encoding": "utf-8",
+                    "ranges": [place + index * shift for index, place in enumerate(places)],
+                }
+            ],
+            "slashes": slashes,
+        }
+        others = any(text in pristine for text in self.sought)
+        return _stored(pristine, fields, "left" if others else "")
 
     def _text(self, entry: Entry, data: bytes, prefix: bytes, rule: str) -> Stored | None:
         neutral = NEUTRAL.encode()
@@ -203,16 +290,6 @@ def _noted(stored: Stored, note: Note) -> Stored:
 
 def _replaced(line: bytes, prefix: bytes, replacement: bytes) -> bytes:
     return b"".join(splice(line, [(place, prefix, replacement) for place in prefix_positions(line, prefix)]))
-
-
-def _is_text(data: bytes) -> bool:
-    if b"\0" in data:
-        return False
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _with_source_mtime(entry: Entry, data: bytes) -> bytes:

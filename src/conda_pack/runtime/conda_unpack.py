@@ -5,191 +5,36 @@ the standard library of any Python from 3.6 on, and nothing else.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
-from conda_pack.runtime.rules import (
-    Entry,
-    Installed,
-    Mismatch,
-    TooLong,
-    find_pristine,
-    shebang_limit,
-    splice,
-    stored_edits,
-    target_edits,
-    update_conda_meta,
-)
+from conda_pack.runtime.environ import FORMATS, UnfitValue, activated
+from conda_pack.runtime.folder import INDEX, Environment, UnpackError
+from conda_pack.runtime.preflight import HINT, judge, this_machine
+from conda_pack.runtime.relocating import check_length, relocate
+from conda_pack.runtime.verifying import status, verify
 from conda_pack.runtime.version import VERSION
 
-INDEX = "conda-meta/conda-pack/index.json"
-STATE = "conda-meta/conda-pack/state.json"
-TEMPORARY = ".conda-unpack~"
+__all__ = ["UnpackError", "check_length", "find_prefix", "main"]
 
+#: How --verify ends where something is not as it was packed, and --status where something is to be done.
+FINDINGS, TO_DO = 10, 1
+#: What conda_pack.errors calls the errors that end with these codes.
+KINDS = {
+    2: "UsageError",
+    3: "EnvironmentNotFound",
+    7: "CorruptMetadata",
+    9: "WriteFailed",
+    10: "DamagedArchive",
+    12: "PrefixTooLong",
+    14: "NotForThisMachine",
+    130: "Interrupted",
+}
 
-class UnpackError(Exception):
-    """Something the user can mend; ``exit_code`` as in conda_pack.errors."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        Exception.__init__(self, message)
-        self.exit_code = exit_code
-
-
-class Environment:
-    """An unpacked environment: its folder, its records, and where it was relocated to last."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.content = self._read_json(INDEX)["content"]
-        self.limit = shebang_limit(self.content["platform"])
-
-    def path(self, relative: str) -> str:
-        return os.path.join(self.prefix, *relative.split("/"))
-
-    def _read_json(self, relative: str) -> Dict[str, Any]:
-        try:
-            with open(self.path(relative), encoding="utf-8") as file:
-                return dict(json.load(file))
-        except (OSError, ValueError) as error:
-            message = "{} cannot be read ({}): unpack the archive again.".format(self.path(relative), error)
-            raise UnpackError(message, 10) from None
-
-    def records(self) -> Iterator[Dict[str, Any]]:
-        """Each pack record that tells of prefixes, if its package is there still: its conda-meta file is."""
-        for package in self.content["packages"]:
-            meta = self.path("conda-meta/" + package["dist"] + ".json")
-            if package["prefixes"] and os.path.exists(meta):
-                yield self._read_json(package["record"])
-        if self.content["unmanaged"]["prefixes"]:
-            yield self._read_json(self.content["unmanaged"]["record"])
-
-    def state(self) -> Dict[str, Any]:
-        """The ``prefix`` of the last run that ended, and the ``unfinished`` ones of those killed since."""
-        if not os.path.exists(self.path(STATE)):
-            return {}
-        return self._read_json(STATE)
-
-    def write(self, relative: str, data: bytes, mode: int) -> None:
-        """Put a new file in the place of the old: never in place, so running programs are safe."""
-        path = self.path(relative)
-        temporary = path + TEMPORARY
-        self.remove_unfinished(relative)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-
-    def remove_unfinished(self, relative: str) -> None:
-        """What a killed run may have left beside a file."""
-        temporary = self.path(relative) + TEMPORARY
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-
-    def write_state(self, state: Dict[str, Any]) -> None:
-        self.write(STATE, (json.dumps(state, sort_keys=True) + "\n").encode(), 0o644)
-
-
-def check_length(content: Dict[str, Any], prefix: bytes) -> None:
-    """Refuse a prefix that does not fit, before anything is touched."""
-    longest = content["longest_prefix"]
-    if longest is not None and len(prefix) > longest:
-        raise UnpackError(
-            "the prefix {} is {} bytes long, and this environment fits into {} at most, because of {}. "
-            "Move it to a shorter path.".format(
-                os.fsdecode(prefix), len(prefix), longest, ", ".join(content["limited_by"])
-            ),
-            12,
-        )
-
-
-def relocate(environment: Environment, prefix: str, warn: Callable[[str], None]) -> int:
-    """Give every file of the environment the ``prefix`` it lies at, or will; returns how many were rewritten.
-
-    May be killed at any point and run again: each file is found in whichever
-    state it is, and replaced whole.
-    """
-    target = os.fsencode(prefix)
-    check_length(environment.content, target)
-    state = environment.state()
-    done = {"prefix": prefix}
-    environment.remove_unfinished(STATE)
-    unfinished = [former for former in state.get("unfinished", []) if former != prefix]
-    if state != done:
-        environment.write_state(dict(state, unfinished=unfinished + [prefix]))
-    known = [os.fsencode(former) for former in [state.get("prefix")] + unfinished if former]
-    candidates: List[Optional[bytes]] = [target] + [former for former in known if former != target] + [None]
-    rewritten = 0
-    for record in environment.records():
-        entries = [entry for entry in record["files"] if "offsets" in entry]
-        installed: Installed = {}
-        for entry in entries:
-            environment.remove_unfinished(entry["path"])
-            rewritten += _relocate_file(environment, entry, candidates, installed, warn)
-        if record["name"]:
-            _relocate_conda_meta(environment, record, entries, installed, warn)
-    if state != done:
-        environment.write_state(done)
-    return rewritten
-
-
-def _relocate_file(
-    environment: Environment,
-    entry: Entry,
-    candidates: Sequence[Optional[bytes]],
-    installed: Installed,
-    warn: Callable[[str], None],
-) -> int:
-    path, target, limit = environment.path(entry["path"]), candidates[0], environment.limit
-    assert target is not None
-    try:
-        if os.path.islink(path):
-            raise Mismatch()
-        with open(path, "rb") as file:
-            data, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o7777
-        found, pristine = find_pristine(data, entry, candidates, limit)
-    except FileNotFoundError:
-        warn("{} is gone since it was packed.".format(entry["path"]))
-        return 0
-    except Mismatch:
-        warn("{} was changed since it was packed and is left as it is.".format(entry["path"]))
-        return 0
-    try:
-        edits = target_edits(entry, target, limit)
-    except TooLong:
-        warn("{} holds a prefix too short for the new one and keeps the old.".format(entry["path"]))
-        edits = stored_edits(entry)
-    pieces = splice(pristine, edits)
-    new = b"".join(pieces)
-    installed[entry["path"]] = hashlib.sha256(new).hexdigest(), len(new)
-    if found == target or new == data:
-        return 0
-    environment.write(entry["path"], new, mode)
-    return 1
-
-
-def _relocate_conda_meta(
-    environment: Environment,
-    record: Dict[str, Any],
-    entries: Iterable[Entry],
-    installed: Installed,
-    warn: Callable[[str], None],
-) -> None:
-    relative = "conda-meta/" + record["dist"] + ".json"
-    path = environment.path(relative)
-    environment.remove_unfinished(relative)
-    with open(path, "rb") as file:
-        old, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o7777
-    try:
-        new = update_conda_meta(old, entries, installed, record["json_layout"])
-    except (Mismatch, ValueError, LookupError, TypeError):
-        warn("{} was written anew since it was packed and is left as it is.".format(relative))
-        return
-    if new != old:
-        environment.write(relative, new, mode)
+Result = Tuple[int, Dict[str, Any]]
+Action = Callable[[Environment, argparse.Namespace], Result]
 
 
 def find_prefix(script: str) -> str:
@@ -201,46 +46,155 @@ def find_prefix(script: str) -> str:
     raise UnpackError("{} does not lie in an unpacked environment: no {} beside it.".format(script, INDEX), 3)
 
 
-def _absolute(prefix: str) -> str:
-    if not prefix:
-        raise UnpackError("--prefix is empty: name the folder that the environment will be moved to.", 2)
-    return os.path.abspath(prefix)
-
-
 def main(script: str, arguments: Optional[Sequence[str]] = None) -> int:
     """Relocate the environment that ``script`` lies in; returns the exit code."""
+    if hasattr(sys.stdout, "reconfigure") and sys.stdout.errors == "strict":  # names may have any letters
+        sys.stdout.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    try:
+        action: Action = _print_variables if options.env else options.action
+        code, result = action(Environment(find_prefix(script)), options)
+    except UnpackError as error:
+        code, result = _failed(str(error), error.exit_code)
+    except OSError as error:
+        message = "{}: {}. Run it again when that is mended.".format(error.filename, error.strerror)
+        code, result = _failed(message, 9)
+    except KeyboardInterrupt:
+        code, result = _failed("interrupted. Run it again to go on.", 130)
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="conda-unpack",
         description="Make this unpacked environment exactly as if conda had installed it where it lies. "
         "Run it once after extracting the archive, and again whenever the environment was moved.",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument(
+    parser.add_argument("--json", action="store_true", help="print the result to standard output as JSON")
+    actions = parser.add_mutually_exclusive_group()
+    actions.add_argument(
         "--prefix",
         metavar="PATH",
         help="write the files for PATH, where this folder will be moved next (default: where it lies)",
     )
+    actions.add_argument(
+        "--verify",
+        dest="action",
+        action="store_const",
+        const=_verify,
+        help="change nothing: compare every file with what was packed",
+    )
+    actions.add_argument(
+        "--status",
+        dest="action",
+        action="store_const",
+        const=_status,
+        help="change nothing: tell where the environment was relocated to, and whether it was moved since",
+    )
+    actions.add_argument(
+        "--env",
+        choices=sorted(FORMATS),
+        help="change nothing: print the variables that activation would set (docs/activation.md)",
+    )
+    parser.add_argument(
+        "--no-preflight",
+        action="store_true",
+        help="go on where this machine lacks what the environment needs",
+    )
     parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
-    options = parser.parse_args(arguments)
+    parser.set_defaults(action=_relocate)
+    return parser
 
-    def tell(message: str) -> None:
-        if not options.quiet:
-            sys.stderr.write("conda-unpack: " + message + "\n")
 
+def _tell(message: str) -> None:
+    sys.stderr.write("conda-unpack: " + message + "\n")
+
+
+def _failed(message: str, code: int) -> Result:
+    _tell("error: " + message)
+    return code, {"error": KINDS[code], "message": message, "exit_code": code}
+
+
+def _relocate(environment: Environment, options: argparse.Namespace) -> Result:
+    here = options.prefix is None
+    prefix = environment.prefix if here else _absolute(options.prefix)
+    tell = _silent if options.quiet else _tell
+    _check_machine(environment, options.no_preflight, tell)
+    outcome = relocate(environment, prefix, tell)
+    for warning in outcome.warnings():
+        tell("warning: " + warning)
+    last = "the environment is at {}." if here else "move the environment to {} now."
+    tell("{} files changed; ".format(len(outcome.changed)) + last.format(prefix))
+    result = {"prefix": prefix, "files_changed": len(outcome.changed), "warnings": outcome.warnings()}
+    return 0, result
+
+
+def _check_machine(environment: Environment, go_on: bool, tell: Callable[[str], None]) -> None:
+    judgement = judge(environment.content, this_machine(environment.content))
+    for warning in judgement.warnings:
+        tell("warning: " + warning)
+    if judgement.refusal and not go_on:
+        raise UnpackError(judgement.refusal + " " + HINT, 14)
+
+
+def _print_variables(environment: Environment, options: argparse.Namespace) -> Result:
     try:
-        environment = Environment(find_prefix(script))
-        prefix = environment.prefix if options.prefix is None else _absolute(options.prefix)
-        rewritten = relocate(environment, prefix, lambda message: tell("warning: " + message))
-        if options.prefix is None:
-            tell("{} files changed; the environment is at {}.".format(rewritten, prefix))
-        else:
-            tell("{} files changed; move the environment to {} now.".format(rewritten, prefix))
-        return 0
-    except UnpackError as error:
-        message, code = str(error), error.exit_code
-    except OSError as error:
-        message, code = "{}: {}. Run it again when that is mended.".format(error.filename, error.strerror), 9
-    except KeyboardInterrupt:
-        message, code = "interrupted. Run it again to go on.", 130
-    sys.stderr.write("conda-unpack: error: " + message + "\n")
-    return code
+        changes = activated(environment.prefix, os.environ)
+        text = FORMATS[options.env](changes)
+    except UnfitValue as error:
+        raise UnpackError(str(error), 2) from None
+    except ValueError as error:
+        raise UnpackError("{}.".format(error), 7) from None
+    if not options.json:
+        sys.stdout.buffer.write(os.fsencode(text))
+    return 0, {"prefix": environment.prefix, "variables": {change.name: change.whole for change in changes}}
+
+
+def _silent(message: str) -> None:
+    """What --quiet says."""
+
+
+def _absolute(prefix: str) -> str:
+    if not prefix:
+        raise UnpackError("--prefix is empty: name the folder that the environment will be moved to.", 2)
+    return os.path.abspath(prefix)
+
+
+def _verify(environment: Environment, options: argparse.Namespace) -> Result:
+    paths, findings = verify(environment)
+    if not options.json:
+        sys.stdout.write("".join("{}: {}\n".format(problem, path) for path, problem in findings))
+    if not options.quiet:
+        _tell(
+            "{} of {} paths are not as they were packed.".format(len(findings), paths)
+            if findings
+            else "all {} paths are as they were packed.".format(paths)
+        )
+    result = {
+        "prefix": environment.prefix,
+        "paths": paths,
+        "findings": [{"path": path, "problem": problem} for path, problem in findings],
+    }
+    return FINDINGS if findings else 0, result
+
+
+def _status(environment: Environment, options: argparse.Namespace) -> Result:
+    result = status(environment)
+    if not (options.json or options.quiet):
+        sys.stdout.write(_sentence(result) + "\n")
+    return 0 if result["current"] else TO_DO, result
+
+
+def _sentence(result: Dict[str, Any]) -> str:
+    if result["unfinished"]:
+        text = "A run for {} was killed, and files may be of several places. Run conda-unpack again."
+        return text.format(result["unfinished"][-1])
+    if result["relocated_to"] is None:
+        return "Not relocated yet: the files are as the archive has them. Run conda-unpack."
+    if result["moved"]:
+        text = "Relocated to {}, and it lies at {}. Run conda-unpack."
+        return text.format(result["relocated_to"], result["prefix"])
+    return "Relocated to {}, where it lies.".format(result["relocated_to"])

@@ -17,6 +17,8 @@ import json
 import re
 from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
+from conda_pack.runtime.windows import written
+
 Buffer = Union[bytes, memoryview]
 Edit = Tuple[int, bytes, bytes]
 Entry = Dict[str, Any]
@@ -106,6 +108,7 @@ def _generated_shebang(text: bytes, placeholder: bytes, prefix: bytes, rule: str
 
 def target_edits(entry: Entry, prefix: bytes, limit: int) -> List[Edit]:
     """The edits that make the pristine file into the one installed at ``prefix`` (bytes)."""
+    prefix = written(prefix, entry.get("slashes"))
     placeholder = entry["prefix_placeholder"].encode()
     edits: List[Edit] = []
     if "shebang" in entry:

@@ -1,6 +1,6 @@
 """The shell script that makes an archive unpack itself: what goes before the archive, in one file.
 
-The script is selfextract.sh, beside this module, with its ``@MARKS@`` replaced. See docs/single-file.md.
+The script is shell/selfextract.sh, with its ``@MARKS@`` replaced. See docs/single-file.md.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from importlib.resources import files
+
+from conda_pack.runtime.preflight import MACHINES, SYSTEMS
+from conda_pack.runtime.templates import template
 
 _MARK = re.compile(rb"@([A-Z]+)@")
 _IDENTITY = re.compile(r"[0-9a-f]{64}\Z")
@@ -16,17 +18,11 @@ _IDENTITY = re.compile(r"[0-9a-f]{64}\Z")
 _KEY = 16
 #: Bytes that the size of a file may take in decimal, so that it can be filled in when it is known.
 _SIZE_WIDTH = 16
+#: Bytes that a version of glibc may take.
+_GLIBC_WIDTH = 12
 
-#: What ``uname -s`` says on a family of platforms, and a locale that has every letter there.
-_SYSTEMS = {"linux": ("Linux", "C.UTF-8"), "osx": ("Darwin", "en_US.UTF-8")}
-#: What ``uname -m`` may say where a platform's programs run, if not just what conda calls the machine.
-_MACHINES = {
-    "linux-64": ("x86_64", "amd64"),
-    "linux-32": ("i386", "i486", "i586", "i686", "x86_64"),
-    "linux-aarch64": ("aarch64", "arm64"),
-    "linux-armv7l": ("armv7l", "armv8l", "aarch64"),
-    "osx-64": ("x86_64", "arm64"),  # Rosetta
-}
+#: A locale that has every letter on a family of platforms, of which those not named here have no shell.
+_LOCALES = {"linux": "C.UTF-8", "osx": "en_US.UTF-8"}
 
 
 def stub(
@@ -37,6 +33,7 @@ def stub(
     platform: str,
     size: int,
     packed: int = 0,
+    glibc: str = "",
     arcroot: str = "",
     entrypoint: str | None = None,
     prefix: str | None = None,
@@ -50,11 +47,13 @@ def stub(
     command to run from a cache instead of unpacking to where the user says. ``prefix`` is the only one
     that the environment runs at, so that it is not relocated.
 
-    The length depends neither on the identity nor on ``packed``: write it with any, and again when they
-    are known. Raises ValueError, with a sentence, for what cannot be.
+    ``glibc`` is the version that it needs, empty for none.
+
+    The length depends neither on the identity nor on ``packed`` and ``glibc``: write it with any, and again
+    when they are known. Raises ValueError, with a sentence, for what cannot be.
     """
     family, _, machine = platform.partition("-")
-    if platform != "noarch" and family not in _SYSTEMS:
+    if platform != "noarch" and family not in _LOCALES:
         raise ValueError(f"a file that unpacks itself is a shell script, and {platform} has no shell")
     if not _IDENTITY.match(identity):
         raise ValueError(f"{identity!r} is not an identity: 64 hexadecimal digits")
@@ -62,8 +61,8 @@ def stub(
         raise ValueError(f"{name!r} cannot be the name of a folder")
     if entrypoint is not None and prefix is not None:
         raise ValueError("a command runs from a cache, so its environment cannot be for one prefix only")
-    system, locale = _SYSTEMS.get(family, ("", "C.UTF-8"))
-    machines = [f"{system}-{known}" for known in _MACHINES.get(platform, (machine,))]
+    system, locale = SYSTEMS.get(family, ""), _LOCALES.get(family, "C.UTF-8")
+    machines = [f"{system}-{known}" for known in MACHINES.get(platform, (machine,))]
     values = {
         "NAME": shlex.quote(name),
         "IDENTITY": identity,
@@ -78,6 +77,7 @@ def stub(
         "TOOLS": shlex.join(["tar", shlex.split(decompress)[0]]),
         "MACHINES": "*" if platform == "noarch" else " | ".join(machines),
         "LOCALE": locale,
+        "GLIBC": glibc.ljust(_GLIBC_WIDTH),
     }
     return _filled({mark: os.fsencode(value) for mark, value in values.items()}, packed)
 
@@ -97,12 +97,12 @@ def _words(entrypoint: str) -> list[str]:
 
 def _filled(values: dict[str, bytes], packed: int) -> bytes:
     """The template with its marks replaced, which knows how long it is itself."""
-    template = files(__package__).joinpath("selfextract.sh").read_bytes()
+    text = template("selfextract.sh")
 
     def with_length(length: int) -> bytes:
         total = b"%d" % (packed and packed + length)
         own = {"LENGTH": b"%d" % length, "PACKED": total.ljust(_SIZE_WIDTH)}
-        return _MARK.sub(lambda mark: (values | own)[mark[1].decode()], template)
+        return _MARK.sub(lambda mark: (values | own)[mark[1].decode()], text)
 
     length, script = 0, with_length(0)
     while length != len(script):  # twice, or once more where it gets a digit longer

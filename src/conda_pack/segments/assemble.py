@@ -11,8 +11,20 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import cast
 
-from conda_pack.model import FOOTER, FOOTER_WIDTH, INDEX_PATH, OPENING, PACK_FOLDER, Blob, Note, Part, Plan
+from conda_pack.model import (
+    FOOTER,
+    FOOTER_WIDTH,
+    INDEX_PATH,
+    OPENING,
+    PACK_FOLDER,
+    Blob,
+    Needs,
+    Note,
+    Part,
+    Plan,
+)
 from conda_pack.progress import Reporter
+from conda_pack.relocation.needs import joined, of_the_machine
 from conda_pack.segments.conda_meta import stored_document
 from conda_pack.segments.crews import crew
 from conda_pack.segments.cutting import Buffers, Press, Segment
@@ -66,6 +78,7 @@ class Assembler:
             PartWork(part, self.reader, self.press, buffers, tasks, self._finish) for part in self.plan.parts
         ]
         ends: list[PartEnd] = []
+        needed: list[Needs] = []
         ahead = threads + _AHEAD
         with crew(tasks, threads, ahead + 1) as hands:
             surveys = (number for work in works for number in work.surveys)
@@ -76,9 +89,11 @@ class Assembler:
                     self.notes.setdefault(note, []).append(path)
                 if made.end is not None:
                     ends.append(made.end)
+                if made.needs:
+                    needed.append(made.needs)
                 self.reporter.advance(made.size_read)
                 yield from made.segments
-        self.content = self._content(ends)
+        self.content = self._content(ends, joined(needed))
 
     def _finish(self, part: Part, files: list[FileEntry]) -> Made:
         """The end of a part: what tells of its files follows them."""
@@ -99,6 +114,12 @@ class Assembler:
         """The pack's identity, when all segments are made."""
         assert self.content is not None
         return identity(self.content)
+
+    @property
+    def glibc(self) -> str:
+        """The glibc that the files need, when all segments are made; empty for none."""
+        assert self.content is not None
+        return self.content.needs.get("glibc", "")
 
     def last_segments(self, items: list[SegmentItem], offset: int) -> tuple[Segment, bytes]:
         """The index's segment, and the footer and end that follow it at once.
@@ -162,15 +183,18 @@ class Assembler:
             size=size,
         )
 
-    def _content(self, ends: list[PartEnd]) -> Content:
+    def _content(self, ends: list[PartEnd], needs: Needs) -> Content:
         records = self.plan.environment.records
         *packages, unmanaged = (end.item for end in ends)
         longest = min((end.longest_prefix for end in ends if end.longest_prefix is not None), default=None)
         limited_by = [path for end in ends if end.longest_prefix == longest for path in end.limited_by]
+        versions, needed_by = of_the_machine(needs, self._provided(needs))
         return Content(
             format=FORMAT,
             platform=self.plan.environment.platform.subdir,
             requires=sorted({spec for record in records for spec in record.depends if spec.startswith("__")}),
+            needs=versions,
+            needed_by=needed_by,
             prefix=self.plan.dest_prefix,
             longest_prefix=longest,
             limited_by=limited_by[:_MOST_NAMED],
@@ -180,6 +204,13 @@ class Assembler:
             files=sum(end.item.files for end in ends) + len(self.plan.runtime),
             size=sum(end.item.size for end in ends),
         )
+
+    def _provided(self, needs: Needs) -> set[str]:
+        """Which of the libraries that are needed lie where the environment's programs find them."""
+        places = {f"lib/{library}": library for library, _ in needs if library}
+        return {
+            places[entry.path] for part in self.plan.parts for entry in part.entries if entry.path in places
+        }
 
 
 def _limits(files: list[FileEntry]) -> tuple[int | None, list[str]]:

@@ -11,12 +11,12 @@ import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from isal import isal_zlib
 
-from conda_pack.model import Entry, Form, Note, Part, Stored
+from conda_pack.model import Entry, Form, Needs, Note, Part, Stored
 from conda_pack.relocation.store import note_of
 from conda_pack.segments.cutting import Cutter
 from conda_pack.segments.grouping import SEGMENT_SIZE
@@ -39,6 +39,7 @@ class Survey:
     note: Note
     form: Literal["plain", "restored", "other"]
     checksums: tuple[int, ...] = ()
+    needs: Needs = field(default_factory=dict)
 
 
 class LargeFile:
@@ -80,7 +81,7 @@ class LargeFile:
         before = self._status()
         if before.st_size != self.entry.size:
             raise changed(self.path)
-        survey = self._read_through() or self._restore()
+        survey = replace(self._read_through() or self._restore(), needs=self._needs())
         if self._status().st_mtime_ns != before.st_mtime_ns:
             raise changed(self.path)
         return survey
@@ -123,7 +124,7 @@ class LargeFile:
         searched = entry.previous is None and entry.form in (Form.AS_IS, Form.SEARCH)
         if self._is_source or not (self.is_plain or searched):
             return None
-        sought = () if self.is_plain else self._reader.relocator.prefixes
+        sought = () if self.is_plain else self._reader.relocator.sought
         overlap = max(map(len, sought), default=0)
         sha256, size, checksums, tail = hashlib.sha256(), 0, [0] * self.stretches, b""
         for piece in self._pieces():
@@ -151,6 +152,16 @@ class LargeFile:
             while left and (size := _fill(file, room[: min(left, len(room))])):
                 yield room[:size]
                 left -= size
+
+    def _needs(self) -> Needs:
+        """What its header tells, wherever in the file that points to."""
+        with self._open() as file:
+
+            def read(at: int, size: int) -> bytes:
+                file.seek(at)
+                return file.read(size)
+
+            return self._reader.needs.read(self.entry.path, read)
 
     def _restore(self) -> Survey:
         stored, checksum = self._stored()

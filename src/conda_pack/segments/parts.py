@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from conda_pack.model import Entry, Note, Part
+from conda_pack.model import Entry, Needs, Note, Part
+from conda_pack.relocation.needs import joined
 from conda_pack.segments.crews import Crew
 from conda_pack.segments.cutting import Buffers, Cutter, Press, Segment
 from conda_pack.segments.grouping import SEGMENT_SIZE, groups, is_large
@@ -22,7 +23,8 @@ _LEAST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What one task brings: segments, what was noted of which files, and how many bytes it read.
+    """What one task brings: segments, what was noted of which files and what they need, and how many bytes
+    it read.
 
     ``files`` packs the entries that the record gets. With a stretch of a large file comes the
     ``checksum`` of the bytes read, with the last of a part what the index says of it.
@@ -31,6 +33,7 @@ class Made:
     segments: Sequence[Segment] = ()
     files: bytes = NO_FILES
     notes: Sequence[tuple[Note, str]] = ()
+    needs: Needs = field(default_factory=dict)
     size_read: int = 0
     checksum: int | None = None
     end: PartEnd | None = None
@@ -141,7 +144,8 @@ class PartWork:
         if survey.form != "restored" and list(survey.checksums) != checksums:
             raise changed(large.file.path)
         self._files += unpack_files(survey.files)
-        return Made(notes=[(survey.note, large.file.entry.path)] if survey.note else ())
+        notes = [(survey.note, large.file.entry.path)] if survey.note else ()
+        return Made(notes=notes, needs=survey.needs)
 
     # ------------------------------------------------------ the crew's side
 
@@ -165,18 +169,20 @@ class PartWork:
     def _make_group(self, group: Sequence[Entry]) -> Made:
         part, add = self._part, self._reader.add
         cutter = Cutter(part.dist, self._press, self._buffers.lend())
-        files, notes, size = [], [], 0
+        files, notes, needed, size = [], [], [], 0
         for entry in group:
-            file, note = add(part, entry, cutter)
+            file, note, needs = add(part, entry, cutter)
             files.append(file)
             size += entry.size
+            if needs:
+                needed.append(needs)
             if note:
                 notes.append((note, entry.path))
         segments = self._cut(cutter)
         if not self._is_one_task:
-            return Made(segments, pack_files(files), notes, size)
+            return Made(segments, pack_files(files), notes, joined(needed), size)
         end = self._finish(part, files)
-        return Made([*segments, *end.segments], notes=notes, size_read=size, end=end.end)
+        return Made([*segments, *end.segments], NO_FILES, notes, joined(needed), size, end=end.end)
 
     def _make_stretch(self, file: LargeFile, number: int) -> Made:
         cutter = Cutter(self._part.dist, self._press, self._buffers.lend())

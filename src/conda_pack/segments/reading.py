@@ -6,10 +6,12 @@ import hashlib
 import os
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from conda_pack.errors import FileChanged, PrefixTooLong
-from conda_pack.model import Entry, Form, Note, Part, Plan, Stored
+from conda_pack.model import Entry, Form, Needs, Note, Part, Plan, Stored
+from conda_pack.relocation.needs import NONE, NeedsReader
 from conda_pack.relocation.store import Relocator, note_of
 from conda_pack.runtime.rules import TooLong, inverse, splice, stored_edits, target_edits
 from conda_pack.segments.cutting import Cutter
@@ -27,13 +29,20 @@ class FileReader:
     plan: Plan
     relocator: Relocator
 
-    def add(self, part: Part, entry: Entry, cutter: Cutter) -> tuple[FileEntry, Note]:
-        """Add the member of an entry; returns what the pack record says of it."""
+    @cached_property
+    def needs(self) -> NeedsReader:
+        """Tells what a file needs of the machine that it runs on."""
+        return NeedsReader(self.plan.environment.platform)
+
+    def add(self, part: Part, entry: Entry, cutter: Cutter) -> tuple[FileEntry, Note, Needs]:
+        """Add the member of an entry; returns what the pack record says of it, and what the file needs."""
         if entry.kind != "file":
             cutter.keep(header(self._member(entry, 0, part.mtime)), 0)
-            return FileEntry(
-                path=entry.path, type=entry.kind, mode=entry.mode, target=entry.target or None
-            ), ""
+            return (
+                FileEntry(path=entry.path, type=entry.kind, mode=entry.mode, target=entry.target or None),
+                "",
+                NONE,
+            )
         size = entry.size
         head = self.head(part, entry, size, "")
         room = cutter.room(head, size + 1)
@@ -43,16 +52,17 @@ class FileReader:
             room[:size] = entry.data
         with room[:size] as data:
             digest = hashlib.sha256(data).hexdigest()
+            needs = self.needs.read(entry.path, lambda at, length: bytes(data[at : at + length]))
         note = note_of(entry, digest)
         if _is_plain(entry, note) and not any(
             cutter.holds(prefix, head, size) for prefix in self.relocator.prefixes_in(entry)
         ):
             cutter.keep(head, size)
-            return FileEntry(path=entry.path, mode=entry.mode, size=size, sha256=digest), note
+            return FileEntry(path=entry.path, mode=entry.mode, size=size, sha256=digest), note, needs
         installed = bytes(room[:size])
         stored = self.stored(part, entry, installed)
         cutter.member(self.head(part, entry, len(stored.data), stored.note), stored.data, entry.path)
-        return self.file_entry(part, entry, stored), stored.note
+        return self.file_entry(part, entry, stored), stored.note, needs
 
     # -------------------------------------------------- shared with large files
 

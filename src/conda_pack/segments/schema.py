@@ -49,6 +49,8 @@ class FileEntry(msgspec.Struct, omit_defaults=True, gc=False):
     shebang_rule: str | None = None
     trampoline: str | None = None
     optional: bool | None = None
+    sign: bool | None = None
+    slashes: str | None = None
     conda_meta: CondaMetaFields | None = None
 
 
@@ -102,11 +104,17 @@ class PartEnd(msgspec.Struct):
 
 
 class Content(msgspec.Struct):
-    """What the archive holds: its digest is the pack's identity, the same in every format."""
+    """What the archive holds: its digest is the pack's identity, the same in every format.
+
+    ``requires`` are virtual packages that its packages depend on; ``needs`` the newest version of glibc,
+    glibcxx, cxxabi or macos that its files were linked with, ``needed_by`` a file that was.
+    """
 
     format: int
     platform: str
     requires: list[str]
+    needs: dict[str, str]
+    needed_by: dict[str, str]
     prefix: str | None  # the only one it runs at (--dest-prefix), else None
     longest_prefix: int | None
     limited_by: list[str]

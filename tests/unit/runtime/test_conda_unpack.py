@@ -18,17 +18,10 @@ from typing import Any
 
 import pytest
 
-from conda_pack.model import JsonLayout, Platform
-from conda_pack.relocation.restore import describe
-from conda_pack.relocation.scripts import trampoline
-from conda_pack.runtime import conda_unpack, rules
-from conda_pack.runtime.files import runtime_files
-from conda_pack.runtime.rules import dump_json, render_shebang, splice, stored_edits, target_edits
+from conda_pack.runtime import conda_unpack, folder, relocating, rules, verifying
+from conda_pack.runtime.rules import render_shebang
 from tests.support.trees import diff_trees, tree
-
-LIMIT = 127
-PH = b"/ph" + b"_placehold" * 25
-UNPACKER = next(blob for blob in runtime_files(Platform("linux-64")) if blob.path == "bin/conda-unpack")
+from tests.support.unpacked import DIST, FILES, LIMIT, PH, USERS, installed_at, put, unpacked
 
 # ------------------------------------------------------------------ shebang rules
 
@@ -122,90 +115,7 @@ def test_no_interpreter(rule: str, line: bytes) -> None:
     assert line.replace(b"%b", b"/e v") == render_shebang(line.replace(b"%b", PH), PH, b"/e v", rule, LIMIT)
 
 
-# ------------------------------------------------------------------ an unpacked tree
-
-DIST = "tool-1.0-0"
-FILES: dict[str, tuple[bytes, str, int]] = {
-    "bin/tool": (b"#!%b/bin/python -s\nimport sys\nprint(sys.argv)\n" % PH, "text", 0o755),
-    "bin/run": (b"#!/bin/sh\nexec %b/bin/tool\n" % PH, "text", 0o755),
-    "etc/tool.conf": (b"a=%b/x\nb=%b\n" % (PH, PH), "text", 0o640),
-    "lib/libtool.so": (b"\x7fELF\0" + PH + b"/lib:" + PH + b"/bin\0tail\0", "binary", 0o755),
-    "share/native.txt": (b"nothing to see\n", "none", 0o644),
-}
-USERS = {"etc/user.conf": (b"mine=%b/data\n" % PH, "text", 0o600)}
-
-
-def file_entry(path: str, pristine: bytes, mode: str) -> tuple[dict[str, Any], bytes]:
-    """An entry of a pack record, and the stored bytes."""
-    fields: dict[str, Any] = {}
-    if mode in ("text", "binary"):
-        described = describe(pristine, PH.decode(), "text" if mode == "text" else "binary", "conda", LIMIT)
-        assert described is not None
-        fields = described
-        lines = trampoline(path, pristine, PH, "bin")
-        if lines is not None:
-            fields["trampoline"] = lines.decode()
-    stored = b"".join(splice(pristine, stored_edits(fields)))
-    sha256 = hashlib.sha256(stored).hexdigest()
-    return {"path": path, "size": len(stored), "sha256": sha256, **fields}, stored
-
-
-def installed_at(prefix: Path, path: str) -> bytes:
-    pristine, mode, _ = (FILES | USERS)[path]
-    entry, _ = file_entry(path, pristine, mode)
-    if "offsets" not in entry:
-        return pristine
-    return b"".join(splice(pristine, target_edits(entry, os.fsencode(prefix), LIMIT)))
-
-
-def put(path: Path, data: bytes, mode: int = 0o644) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    path.chmod(mode)
-
-
-def unpack(prefix: Path) -> Path:
-    """Make the tree that an archive of one package holds, as tar would unpack it."""
-    layout = JsonLayout(2, True, "\n")
-    layout_fields = {"indent": layout.indent, "ascii": layout.ascii, "end": layout.end}
-    records = {DIST: FILES, "": USERS}
-    paths = []
-    for dist, files in records.items():
-        entries = []
-        for number, (path, (pristine, mode, permissions)) in enumerate(sorted(files.items())):
-            entry, stored = file_entry(path, pristine, mode)
-            put(prefix / path, stored, permissions)
-            if dist:
-                sha256 = hashlib.sha256(pristine).hexdigest()
-                paths.append(
-                    {"_path": path, "sha256": sha256, "sha256_in_prefix": entry["sha256"], "size_in_bytes": 1}
-                )
-                if "offsets" in entry:
-                    entry["conda_meta"] = {"index": number, "fields": ["sha256_in_prefix"]}
-            entries.append(entry)
-        name = dist or "unmanaged"
-        record = {
-            "pack_record": 1,
-            "name": dist.split("-")[0],
-            "dist": dist,
-            "json_layout": layout_fields if dist else None,
-            "files": entries,
-            "excluded": [],
-        }
-        put(prefix / f"conda-meta/conda-pack/{name}.json", json.dumps(record).encode())
-    document = {"name": "tool", "paths_data": {"paths": paths, "paths_version": 1}}
-    put(prefix / f"conda-meta/{DIST}.json", dump_json(document, layout_fields))
-    content = {
-        "format": 1,
-        "platform": "linux-64",
-        "longest_prefix": len(PH),
-        "limited_by": ["lib/libtool.so"],
-        "packages": [{"dist": DIST, "record": f"conda-meta/conda-pack/{DIST}.json", "prefixes": 1}],
-        "unmanaged": {"record": "conda-meta/conda-pack/unmanaged.json", "prefixes": 1},
-    }
-    put(prefix / conda_unpack.INDEX, json.dumps({"content": content}).encode())
-    put(prefix / UNPACKER.path, UNPACKER.data, UNPACKER.mode)
-    return prefix
+# ------------------------------------------------------------------ running it
 
 
 def run(
@@ -224,7 +134,7 @@ def check_relocated(prefix: Path, *, but: tuple[str, ...] = ()) -> None:
         if item["_path"] not in but:
             digest = hashlib.sha256((prefix / item["_path"]).read_bytes()).hexdigest()
             assert digest == item["sha256_in_prefix"]
-    assert [str(path) for path in prefix.rglob("*" + conda_unpack.TEMPORARY)] == []
+    assert [str(path) for path in prefix.rglob("*" + folder.TEMPORARY)] == []
 
 
 # ------------------------------------------------------------------ every Python
@@ -251,7 +161,7 @@ def pythons() -> list[Any]:
 @pytest.mark.parametrize("python", pythons())
 def test_every_python_relocates(work: Path, python: str) -> None:
     """The very file that is shipped says its help and relocates, under each Python there is."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     helped = run(prefix, "--help", python=python)
     assert (helped.returncode, helped.stderr) == (0, "")
     assert "exactly as if conda had installed it" in " ".join(helped.stdout.split())
@@ -271,7 +181,7 @@ def test_nothing_newer_than_python_3_6() -> None:
         "--no-tips",
         "--eval-annotations",
         "--target=3.6-",
-        *(str(module.__file__) for module in (rules, conda_unpack)),
+        *(str(module.__file__) for module in (rules, folder, relocating, verifying, conda_unpack)),
     ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
@@ -279,7 +189,7 @@ def test_nothing_newer_than_python_3_6() -> None:
 
 def test_the_environments_own_python_runs_it(work: Path) -> None:
     """Called by its path it needs nothing but /bin/sh and the Python beside it."""
-    prefix = unpack(work / "my env")
+    prefix = unpacked(work / "my env")
     (prefix / "bin" / "python").symlink_to(sys.executable)
     command: list[str | Path] = [prefix / "bin" / "conda-unpack", "--quiet"]
     result = subprocess.run(
@@ -291,7 +201,7 @@ def test_the_environments_own_python_runs_it(work: Path) -> None:
 
 def test_called_through_a_link(work: Path) -> None:
     """A link to the script from elsewhere relocates the environment, not the place of the link."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     (work / "link").symlink_to(prefix / "bin" / "conda-unpack")
     assert conda_unpack.main(str(work / "link"), ["-q"]) == 0
     check_relocated(prefix)
@@ -302,7 +212,7 @@ def test_called_through_a_link(work: Path) -> None:
 
 def test_again_changes_nothing(work: Path) -> None:
     """The second run finds nothing to do and leaves every file, to its inode, alone."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     assert run(prefix).returncode == 0
     before = {path: path.stat().st_ino for path in prefix.rglob("*") if path.name != "state.json"}
     again = run(prefix)
@@ -312,7 +222,7 @@ def test_again_changes_nothing(work: Path) -> None:
 
 def test_moved_and_moved_back(work: Path) -> None:
     """Relocated at P1, moved to P2, relocated, and back again: the same tree as before."""
-    first, second = unpack(work / "one"), work / "another place"
+    first, second = unpacked(work / "one"), work / "another place"
     run(first)
     expected = tree(first)
     first.rename(second)
@@ -325,7 +235,7 @@ def test_moved_and_moved_back(work: Path) -> None:
 
 def test_never_in_place(work: Path) -> None:
     """A program that has a file open, or a hard link to it, goes on with the old content."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     os.link(prefix / "bin" / "tool", work / "copy")
     before = (work / "copy").read_bytes()
     run(prefix)
@@ -335,7 +245,7 @@ def test_never_in_place(work: Path) -> None:
 
 def test_changed_and_missing_files_are_left(work: Path) -> None:
     """What is not as it was packed is named in a warning, and all the rest is relocated."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     put(prefix / "etc/tool.conf", b"edited\n", 0o640)
     (prefix / "etc/user.conf").unlink()
     (prefix / "bin/run").unlink()
@@ -355,7 +265,7 @@ def test_changed_and_missing_files_are_left(work: Path) -> None:
 
 def test_a_package_that_was_removed(work: Path) -> None:
     """A package that conda has removed since is none of its business."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     (prefix / f"conda-meta/{DIST}.json").unlink()
     result = run(prefix)
     assert (0, f"conda-unpack: 1 files changed; the environment is at {prefix}.\n") == (
@@ -366,7 +276,7 @@ def test_a_package_that_was_removed(work: Path) -> None:
 
 def test_a_package_that_was_installed_anew(work: Path) -> None:
     """A conda-meta file that another installer wrote since, in its own order, is left and named."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     path = prefix / f"conda-meta/{DIST}.json"
     document = json.loads(path.read_bytes())
     document["paths_data"]["paths"].reverse()
@@ -381,7 +291,7 @@ def test_a_package_that_was_installed_anew(work: Path) -> None:
 
 def test_too_long_a_prefix_touches_nothing(work: Path) -> None:
     """A prefix that does not fit is refused first, by the names of the files that it does not fit into."""
-    prefix = unpack(work / ("l" * 120) / ("l" * 120))
+    prefix = unpacked(work / ("l" * 120) / ("l" * 120))
     before = tree(prefix)
     result = run(prefix)
     assert result.returncode == 12
@@ -392,14 +302,14 @@ def test_too_long_a_prefix_touches_nothing(work: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
-        (lambda prefix: (prefix / conda_unpack.INDEX).write_text("{"), 10),
-        (lambda prefix: (prefix / conda_unpack.INDEX).unlink(), 3),
+        (lambda prefix: (prefix / folder.INDEX).write_text("{"), 10),
+        (lambda prefix: (prefix / folder.INDEX).unlink(), 3),
         (lambda prefix: (prefix / f"conda-meta/conda-pack/{DIST}.json").unlink(), 10),
     ],
 )
 def test_clear_errors(work: Path, damage: Callable[[Path], object], code: int) -> None:
     """What is not an unpacked environment, or no whole one, is an error in one line and no traceback."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     damage(prefix)
     result = run(prefix)
     assert (code, "") == (result.returncode, result.stdout)
@@ -413,17 +323,17 @@ def test_clear_errors(work: Path, damage: Callable[[Path], object], code: int) -
 @pytest.mark.parametrize("python", pythons())
 def test_every_python_relocates_for_another_place(work: Path, python: str) -> None:
     """Written for where it will be moved, it is there what it would have become there."""
-    wanted = unpack(work / "the final")
+    wanted = unpacked(work / "the final")
     run(wanted, python=python)
     expected = tree(wanted)
     shutil.rmtree(wanted)
-    prefix = unpack(work / "hidden")
+    prefix = unpacked(work / "hidden")
     result = run(prefix, "--prefix", str(wanted), python=python)
     said = f"conda-unpack: 5 files changed; move the environment to {wanted} now.\n"
     assert (0, "", said) == (result.returncode, result.stdout, result.stderr)
     prefix.rename(wanted)
     assert diff_trees(expected, tree(wanted)) == ""
-    state = json.loads((wanted / conda_unpack.STATE).read_text())
+    state = json.loads((wanted / folder.STATE).read_text())
     assert {"prefix": str(wanted)} == state
     inodes = {path: path.stat().st_ino for path in wanted.rglob("*") if path.name != "state.json"}
     again = run(wanted, python=python)
@@ -433,7 +343,7 @@ def test_every_python_relocates_for_another_place(work: Path, python: str) -> No
 
 def test_the_other_place_is_made_absolute(work: Path) -> None:
     """Relative to the current folder, as every path on a command line."""
-    prefix = unpack(work / "hidden")
+    prefix = unpacked(work / "hidden")
     command: list[str | Path] = [
         sys.executable,
         prefix / "bin/conda-unpack",
@@ -441,13 +351,13 @@ def test_the_other_place_is_made_absolute(work: Path) -> None:
         "--prefix=../there/./env/",
     ]
     subprocess.run(command, check=True, cwd=prefix)
-    assert {"prefix": str(work / "there/env")} == json.loads((prefix / conda_unpack.STATE).read_text())
+    assert {"prefix": str(work / "there/env")} == json.loads((prefix / folder.STATE).read_text())
 
 
 @pytest.mark.parametrize(("place", "code"), [("", 2), ("/" + "l" * 300, 12)])
 def test_an_impossible_other_place_touches_nothing(work: Path, place: str, code: int) -> None:
     """None at all, or one that does not fit: told in one line."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     before = tree(prefix)
     result = run(prefix, "--prefix", place)
     assert (result.returncode, len(result.stderr.splitlines())) == (code, 1)
@@ -456,7 +366,7 @@ def test_an_impossible_other_place_touches_nothing(work: Path, place: str, code:
 
 def test_not_moved_after_all(work: Path) -> None:
     """Relocated for another place and left where it is, it is relocated back."""
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     run(prefix)
     expected = tree(prefix)
     run(prefix, "--prefix", str(work / "elsewhere"))
@@ -470,7 +380,7 @@ def test_not_moved_after_all(work: Path) -> None:
 
 _DIE = """
 import os, sys
-from conda_pack.runtime import conda_unpack, rules
+from conda_pack.runtime import conda_unpack
 script, number, before = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "before"
 calls, real = 0, os.replace
 def replace(source, target):
@@ -496,14 +406,14 @@ def _die_at(prefix: Path, number: int, before: bool) -> int:
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_killed_at_every_renaming(work: Path, before: bool) -> None:
     """Wherever it dies, on the way to P1 or from there to P2, the next run ends as if nothing had been."""
-    wanted = unpack(work / "env")
+    wanted = unpacked(work / "env")
     run(wanted)
     expected = tree(wanted)
     wanted.rename(work / "wanted")
     number, deaths = 0, 0
     while True:
         number += 1
-        prefix = unpack(work / "env")
+        prefix = unpacked(work / "env")
         died = _die_at(prefix, number, before)
         prefix.rename(work / "env2")  # half of it relocated to the first place
         died2 = _die_at(work / "env2", number, before)
@@ -520,11 +430,11 @@ def test_killed_at_every_renaming(work: Path, before: bool) -> None:
 
 def test_killed_at_any_moment(work: Path) -> None:
     """SIGKILL after ever longer delays: the run after the last one ends with the same tree."""
-    wanted = unpack(work / "env")
+    wanted = unpacked(work / "env")
     run(wanted)
     expected = tree(wanted)
     wanted.rename(work / "wanted")
-    prefix = unpack(work / "env")
+    prefix = unpacked(work / "env")
     for delay in range(0, 120, 6):
         command: list[str | Path] = [sys.executable, "-I", "-S", prefix / "bin" / "conda-unpack", "-q"]
         with subprocess.Popen(command) as process:

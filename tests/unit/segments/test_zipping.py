@@ -61,6 +61,7 @@ class Ended:
     """The end of a plan of which nothing is known."""
 
     identity = "0" * 64
+    glibc = ""
 
     def __init__(self, press: Press) -> None:
         self._press = press

@@ -11,12 +11,15 @@
 _pack_name=@NAME@
 _pack_identity=@IDENTITY@
 _pack_platform=@PLATFORM@
+_pack_glibc=@GLIBC@ # the version that it needs, empty for none
 _pack_packed=@PACKED@ # bytes of this file, 0 if they are not known
 _pack_needed=@NEEDED@ # KiB of the unpacked environment
 _pack_root=@ARCROOT@ # the folder of the environment within the archive
 _pack_fixed=@PREFIX@ # the only prefix it runs at; empty if it can be relocated
 _pack_entry=@ENTRY@ # whether there is a command to run
 _pack_quiet=
+_pack_preflight=1
+[ -z "${CONDA_PACK_NO_PREFLIGHT-}" ] || _pack_preflight=
 _pack_work=
 _pack_child=
 
@@ -84,8 +87,32 @@ check_tools() {
 check_machine() {
     case $(uname -s)-$(uname -m) in
         @MACHINES@) ;;
-        *) fail 1 "this environment is for $_pack_platform, and this machine is $(uname -s) $(uname -m). Pack one there." ;;
+        *)
+            _pack_message="this environment is for $_pack_platform, and this machine is $(uname -s) $(uname -m)."
+            [ -z "$_pack_preflight" ] || fail 14 "$_pack_message Pack one there."
+            say "warning: $_pack_message"
+            ;;
     esac
+}
+
+@machine.sh@
+
+check_glibc() {
+    [ -n "$_pack_glibc" ] || return 0
+    _pack_has=$(glibc_here)
+    case $_pack_has in
+        '') return 0 ;;
+        [0-9]*.[0-9]*)
+            _pack_minor=${_pack_has#*.}
+            _pack_needs=${_pack_glibc#*.}
+            [ "${_pack_has%%.*}" -le "${_pack_glibc%%.*}" ] || return 0
+            [ "${_pack_has%%.*}" -lt "${_pack_glibc%%.*}" ] ||
+                [ "${_pack_minor%%.*}" -lt "${_pack_needs%%.*}" ] || return 0
+            ;;
+    esac
+    _pack_message="it needs glibc $_pack_glibc, and this machine has $_pack_has."
+    [ -z "$_pack_preflight" ] || fail 14 "this environment would not start here: $_pack_message"
+    say "warning: this environment will not start here: $_pack_message"
 }
 
 check_file() {
@@ -135,6 +162,7 @@ unpack() { # FOLDER HINT: into an absolute path, new or an empty folder; the hin
     fi
     check_tools
     check_machine
+    check_glibc
     check_file
     check_space "$_pack_beside"
     make_work
@@ -179,8 +207,9 @@ fill() { # the hidden folder with the environment as it is in the archive
 
 relocate() {
     [ -z "$_pack_fixed" ] || return 0
-    "$_pack_work/$_pack_unique/bin/conda-unpack" --prefix "$_pack_dest" \
-        </dev/null >/dev/null 2>"$_pack_work/messages" &
+    set -- --prefix "$_pack_dest"
+    [ -n "$_pack_preflight" ] || set -- --no-preflight "$@"
+    "$_pack_work/$_pack_unique/bin/conda-unpack" "$@" </dev/null >/dev/null 2>"$_pack_work/messages" &
     if ! finish; then
         _pack_message=$(sed -n '$s/^conda-unpack: error: //p' "$_pack_work/messages")
         fail "$_pack_status" "${_pack_message:-the environment cannot be made for $_pack_dest.}"
@@ -229,6 +258,7 @@ command_line() { # ARGUMENTS
             --info) _pack_action=info ;;
             --check) _pack_action=check ;;
             -q | --quiet) _pack_quiet=1 ;;
+            --no-preflight) _pack_preflight= ;;
             --extract=*) place "${1#--extract=}" ;;
             --extract | --)
                 [ $# -gt 1 ] || fail 2 "$1 needs a folder behind it."
@@ -297,6 +327,7 @@ ${_pack_fixed:-./$_pack_name}), exactly as if conda had installed it there.
   --extract DEST  the same as DEST
   --info          tell what this file holds
   --check         find out whether this file is whole; unpack nothing
+  --no-preflight  unpack even what cannot start on this machine
   -q, --quiet     say nothing but errors
   -h, --help      show this
 END
