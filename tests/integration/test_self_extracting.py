@@ -476,6 +476,19 @@ def test_cut_off_within_the_script(small: Path, work: Path) -> None:
         assert (done.out, contents(work)) == ("", ["env.sh"])
 
 
+def test_tar_is_ready_first(shell: tuple[str, ...], small: Path, work: Path) -> None:
+    """It ends at the archive's end, before what feeds it has said whether that was all."""
+    gzip = need("gzip")[0]
+    (work / "bin").mkdir()
+    (work / "bin" / "gzip").write_text(
+        f'#!/bin/sh\n"{gzip}" "$@"\ncode=$?\nexec >&-\nsleep 0.5\nexit $code\n'
+    )
+    (work / "bin" / "gzip").chmod(0o755)
+    file = self_extracting(small, work / "env.sh")
+    done = start([*shell, file, "env"], environ={"PATH": f"{work / 'bin'}:{PATH}"}, cwd=work)
+    assert Done(0, "", f"env.sh: the environment is at {work / 'env'}\n") == done
+
+
 @pytest.mark.parametrize("tar", ["tar", "bsdtar", "busybox"])
 def test_the_disk_is_full(tar: str, small: Path, work: Path) -> None:
     """A file larger than allowed stands for it: exit code 9, the reason, and nothing left."""

@@ -193,16 +193,20 @@ fill() { # the hidden folder with the environment as it is in the archive
         export LC_ALL
         exec tar -xof -
     } >/dev/null 2>"$_pack_work/messages" &
-    if finish && [ -f "$_pack_work/whole" ]; then
-        mv -f "$_pack_work/tree${_pack_root:+/$_pack_root}" "$_pack_work/$_pack_unique" 2>/dev/null
-        # It is the archive's last file.
-        [ ! -f "$_pack_work/$_pack_unique/conda-meta/conda-pack/index.json" ] || return 0
-        fail 10 'it was cut off. Fetch it again.'
+    finish
+    _pack_code=$_pack_status
+    # tar may end before what feeds it does, and then that has not said yet that it was all
+    if [ "$_pack_code" -ne 0 ] || [ ! -f "$_pack_work/whole" ]; then
+        archive >/dev/null 2>&1 &
+        finish || fail 10 'it is damaged. Fetch it again.'
     fi
-    archive >/dev/null 2>&1 &
-    finish || fail 10 'it is damaged. Fetch it again.'
-    _pack_message=$(sed 1q "$_pack_work/messages")
-    fail 9 "$_pack_dest cannot be written (${_pack_message:-the disk is full}). $_pack_hint"
+    if [ "$_pack_code" -ne 0 ] || [ ! -f "$_pack_work/whole" ]; then
+        _pack_message=$(sed 1q "$_pack_work/messages")
+        fail 9 "$_pack_dest cannot be written (${_pack_message:-the disk is full}). $_pack_hint"
+    fi
+    mv -f "$_pack_work/tree${_pack_root:+/$_pack_root}" "$_pack_work/$_pack_unique" 2>/dev/null
+    # It is the archive's last file.
+    [ -f "$_pack_work/$_pack_unique/conda-meta/conda-pack/index.json" ] || fail 10 'it was cut off. Fetch it again.'
 }
 
 relocate() {
