@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from conda_pack.environment.collisions import find_collisions
+from conda_pack.environment.distributions import METADATA_FILE
 from conda_pack.environment.editable import IGNORE_EDITABLE, find_editable
 from conda_pack.environment.modules import normalised
 from conda_pack.environment.places import is_above, is_inside
@@ -17,8 +17,6 @@ from conda_pack.paths import folders_of
 __all__ = ["IGNORE_EDITABLE", "IGNORE_MISSING", "find"]
 
 IGNORE_MISSING = "--ignore-missing-files"
-
-_DIST_INFO = re.compile(r"(?:^|/)([^/]+?)-([^/-]+)\.(?:dist|egg)-info/")
 
 
 def find(environment: Environment, read: Callable[[str], bytes]) -> Environment:
@@ -90,7 +88,7 @@ def _project(record: Record) -> str | None:
 
     Below it are those of what the package brings along, as setuptools' _vendor.
     """
-    found = [match for claim in record.claims if (match := _DIST_INFO.search(claim.path))]
+    found = [match for claim in record.claims if (match := METADATA_FILE.search(claim.path))]
     if not found:
         return None
     return normalised(min(found, key=lambda match: match.string[: match.start()].count("/"))[1])
@@ -101,7 +99,7 @@ def _pip_projects(environment: Environment, read: Callable[[str], bytes]) -> dic
     owned = {claim.path for record in environment.records for claim in record.claims}
     projects = {}
     for path in environment.files:
-        match = _DIST_INFO.search(path)
+        match = METADATA_FILE.search(path)
         if match and path.endswith("/INSTALLER") and (path not in owned or read(path).strip() != b"conda"):
             projects[normalised(match[1])] = match[2]
     return projects

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from email.parser import HeaderParser
 
+from conda_pack.environment.distributions import record_rows
 from conda_pack.environment.editable import (
     EGG_LINK,
     IGNORE_EDITABLE,
@@ -127,7 +128,7 @@ class _Work:
         origin = editable_location(self.read(url))
         if origin is not None and is_inside(self._environment, origin):
             return None
-        rows = {posixpath.normpath(row[0]) for row in _rows(self.text(f"{info}/RECORD")) if row}
+        rows = {posixpath.normpath(row[0]) for row in record_rows(self.text(f"{info}/RECORD"))}
         own = [name for name in self.top if name in rows]
         paths = [name for name in own if name.endswith(PTH)]
         finders = [finder for name in paths for finder in finders_in(self.text(name)) if finder in self.files]
@@ -243,7 +244,7 @@ class _Work:
         return {name}
 
     def _record(self, name: str, gone: set[str], copies: Iterable[DiskFile]) -> None:
-        rows = [row for row in _rows(self.text(name)) if row and posixpath.normpath(row[0]) not in gone]
+        rows = [row for row in record_rows(self.text(name)) if posixpath.normpath(row[0]) not in gone]
         rows += [[self._relative(file), *_digest_and_size(file)] for file in copies]
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
@@ -308,10 +309,6 @@ class _Work:
                 "others in their places, which are found first.",
                 tuple(self._kept),
             )
-
-
-def _rows(record: str) -> list[list[str]]:
-    return list(csv.reader(record.splitlines()))
 
 
 def _digest_and_size(file: DiskFile) -> tuple[str, str]:

@@ -26,10 +26,7 @@ def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) 
 
     Raises EnvironmentNotFound, CorruptMetadata and FileChanged.
     """
-    meta = os.path.join(prefix, "conda-meta")
-    if not os.path.isdir(meta):
-        raise EnvironmentNotFound(f"{prefix} is not a conda environment: it has no folder conda-meta.")
-    records, site_packages = _read_records(meta)
+    records, site_packages = read_records(prefix)
     is_base = any(record.name == "conda" for record in records)
     files = scan(prefix, BASE_FOLDERS if is_base else (), warn)
     index, entries, excluded = _read_earlier(prefix)
@@ -44,13 +41,13 @@ def read_environment(prefix: str, warn: Callable[[str], None] = lambda _: None) 
     environment = Environment(
         prefix=prefix,
         prefixes=names,
-        platform=_platform(records),
+        platform=platform_of(records),
         site_packages=site_packages,
         records=records,
         files=_dereferenced(prefix, files, records),
         previous=entries,
         excluded_before=excluded,
-        runtime_before=frozenset(item["path"] for item in index.get("runtime", ())),
+        runtime_before=_runtime(index),
         contested=_contested(prefix, files, records),
     )
     return find(environment, lambda path: read_bytes(os.path.join(prefix, path)))
@@ -65,7 +62,14 @@ def read_bytes(path: str) -> bytes:
         raise FileChanged(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _read_records(meta: str) -> tuple[tuple[Record, ...], str | None]:
+def read_records(prefix: str) -> tuple[tuple[Record, ...], str | None]:
+    """The packages of an environment by name, and where its Python has its packages; None without Python.
+
+    Raises EnvironmentNotFound, FileChanged, and CorruptMetadata with every record that is damaged.
+    """
+    meta = os.path.join(prefix, "conda-meta")
+    if not os.path.isdir(meta):
+        raise EnvironmentNotFound(f"{prefix} is not a conda environment: it has no folder conda-meta.")
     texts = {}
     for name in sorted(os.listdir(meta)):
         path = os.path.join(meta, name)
@@ -127,7 +131,7 @@ def _contested(prefix: str, files: dict[str, DiskFile], records: tuple[Record, .
     }
 
 
-def _platform(records: tuple[Record, ...]) -> Platform:
+def platform_of(records: tuple[Record, ...]) -> Platform:
     """The platform of the packages, whichever machine they lie on."""
     subdirs = sorted({record.subdir for record in records} - {"", "noarch"})
     return Platform(subdirs[0] if subdirs else "noarch")
@@ -168,11 +172,27 @@ def _load(path: str) -> dict[str, Any]:
     return document
 
 
+def read_runtime(prefix: str) -> frozenset[str]:
+    """The paths of what an archive brought along to unpack and activate with. Raises CorruptMetadata."""
+    return _runtime(_read_index(prefix))
+
+
+def _runtime(index: dict[str, Any]) -> frozenset[str]:
+    return frozenset(item["path"] for item in index.get("runtime", ()))
+
+
+def _read_index(prefix: str) -> dict[str, Any]:
+    """The content part of the index of the archive that an environment was unpacked from; empty if none."""
+    path = os.path.join(prefix, *INDEX_PATH.split("/"))
+    content: dict[str, Any] = _load(path)["content"] if os.path.exists(path) else {}
+    return content
+
+
 def _read_earlier(prefix: str) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
     """What the archive recorded that this environment was unpacked from, if it was."""
-    if not os.path.exists(os.path.join(prefix, *INDEX_PATH.split("/"))):
+    content = _read_index(prefix)
+    if not content:
         return {}, {}, frozenset()
-    content = _load(os.path.join(prefix, *INDEX_PATH.split("/")))["content"]
     entries: dict[str, Any] = {}
     excluded: set[str] = set()
     for record_path in [package["record"] for package in content["packages"]] + [
