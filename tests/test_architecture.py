@@ -47,7 +47,15 @@ ALLOWED: dict[str, set[str]] = {
         *("previewing", "results", "selection", "unpacking"),
         "cli",  # only the reporter, and only when the caller asks for progress
     },
-    "cli": {"api", "archives", "errors", "options", "model", "results", "runtime", "unpacking", "conda_pack"},
+    "packages": {
+        *("errors", "model", "paths", "progress", "environment", "plan"),
+        *("relocation", "runtime"),  # what is a prefix, and what installers write in its place
+        *("archives", "segments"),  # files that appear when they are whole; how many workers
+    },
+    "cli": {
+        *("api", "archives", "conda_pack", "errors", "model", "options", "packages", "results", "runtime"),
+        "unpacking",
+    },
     "conda_plugin": {"cli"},
     "conda_pack": {"api", "errors", "runtime", "unpacking"},
     "__main__": {"cli"},

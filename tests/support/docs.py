@@ -115,6 +115,7 @@ def program(page: Path, text: str, root: Path, stock: Path, python: str, words: 
     tools = root / "bin"
     tools.mkdir()
     _write_tool(tools / "conda-pack", f'exec {shlex.quote(python)} -m conda_pack "$@"')
+    _write_tool(tools / "conda-package", f'exec {shlex.quote(python)} -m conda_pack.cli.package "$@"')
     _write_tool(tools / "ssh", 'shift\nexec sh -c "$*"')  # another machine is this one
     for place in (*PLACES, "/media/usb"):
         (root / place.lstrip("/")).mkdir(exist_ok=True)

@@ -12,12 +12,12 @@ from conda_pack.errors import CondaPackException, UsageError
 
 TYPE_CHECKING = False  # see conda_pack/__init__.py
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
     from typing import NoReturn
 
 #: The commands, each a module beside this one; without one, conda-pack packs.
-COMMANDS = ("pack", "unpack", "run")
+COMMANDS = ("pack", "unpack", "run", "package")
 INTERRUPTED = 130
 
 
@@ -37,13 +37,29 @@ def main(arguments: Sequence[str] | None = None, prog: str = "conda-pack") -> in
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     prog = f"{prog} {name}" if name else prog
+    rest = arguments[1:] if name else arguments
+    return guarded(
+        lambda: _run(name or "pack", prog, rest),
+        "conda-pack",
+        prog,
+        as_json="--json" in rest,
+        interrupted="interrupted; nothing was left behind",
+    )
+
+
+def guarded(work: Callable[[], int], name: str, prog: str, *, as_json: bool, interrupted: str) -> int:
+    """Do the work; returns its exit code, and for what a user can cause says one sentence.
+
+    ``name`` begins the sentence, ``prog`` is the command whose --help is to be looked at,
+    ``interrupted`` what is said of a Ctrl+C.
+    """
     # a job that is told to end leaves nothing behind, as one that is interrupted
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(name or "pack", prog, arguments[1:] if name else arguments)
+        return work()
     except CondaPackException as error:
-        print(f"conda-pack: error: {error}", file=sys.stderr)
-        if "--json" in arguments:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        if as_json:
             from conda_pack.cli.console import show_failure  # noqa: PLC0415
 
             show_failure(error)
@@ -51,13 +67,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "conda-pack") -> in
             print(f"Try '{prog} --help'.", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("conda-pack: interrupted; nothing was left behind.", file=sys.stderr)
+        print(f"{name}: {interrupted}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"conda-pack: error: {error.filename or 'the system'}: {error.strerror}.", file=sys.stderr)
+        print(f"{name}: error: {error.filename or 'the system'}: {error.strerror}.", file=sys.stderr)
         return 1
     finally:
         signal.signal(signal.SIGTERM, before)
