@@ -172,7 +172,7 @@ def test_what_comes_out_is_what_was_there(
     """Every path of the environment but conda's history comes out, with its mode and as what it was."""
     prefix = rich_environment(demo_channel, work_root)
     original = tree(prefix)
-    ours = ("conda-meta/conda-pack", "bin/conda-unpack", "bin/activate", "bin/deactivate")
+    ours = ("conda-meta/conda-pack", "bin/conda-unpack", "bin/activat", "bin/deactivate")
     unpacked = {path: node for path, node in expected[0].items() if not path.startswith(ours)}
     assert original.keys() == unpacked.keys()
     kinds = {path: (node.type, node.mode) for path, node in original.items() if node.type != "folder"}

@@ -522,11 +522,11 @@ def test_a_disk_that_is_really_full(small: Path, work: Path) -> None:
 
 
 def test_no_python(small: Path, work: Path) -> None:
-    """Neither in the environment nor on the machine: told, and nothing left."""
+    """Nor awk, neither in the environment nor on the machine: told, and nothing left."""
     file = self_extracting(small, work / "env.sh")
     done = run(file, cwd=work, path=tools(work / "bin", GNU))
-    assert Done(127, "", done.err) == done
-    assert "it needs a Python from 3.6 on" in done.err
+    assert Done(13, "", done.err) == done
+    assert "it needs a Python from 3.6 on, or awk" in done.err
     assert contents(work) == ["bin", "env.sh"]
 
 

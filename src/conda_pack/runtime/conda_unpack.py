@@ -138,6 +138,8 @@ def _check_machine(environment: Environment, go_on: bool, tell: Callable[[str], 
         tell("warning: " + warning)
     if judgement.refusal and not go_on:
         raise UnpackError(judgement.refusal + " " + HINT, 14)
+    if judgement.refusal:
+        tell("warning: " + judgement.refusal)
 
 
 def _print_variables(environment: Environment, options: argparse.Namespace) -> Result:

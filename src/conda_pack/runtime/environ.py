@@ -53,8 +53,8 @@ def activated(prefix: str, environ: Mapping[str, str]) -> List[Change]:
     found = environ.get("CONDA_SHLVL", "")
     level = int(found) if found.isdigit() else 0
     is_active = environ.get("CONDA_PREFIX") == prefix == environ.get("CONDA_STACKED_{}".format(level))
-    if not (is_active and (path + os.pathsep).startswith(lead + os.pathsep)):
-        after["PATH"] = lead + os.pathsep + path if path else lead
+    rest = _without_first(lead, path) if is_active else path
+    after["PATH"] = lead + os.pathsep + rest if rest else lead
     if not is_active:
         after.update(_stacked(prefix, environ, level))
         level += 1
@@ -70,6 +70,12 @@ def activated(prefix: str, environ: Mapping[str, str]) -> List[Change]:
     after = _after_hooks(prefix, after)
     changed = sorted(name for name in set(environ) | set(after) if environ.get(name) != after.get(name))
     return [_change(name, environ.get(name), after.get(name)) for name in changed]
+
+
+def _without_first(lead: str, path: str) -> str:
+    """What is left of PATH without the first mention of these folders, as after deactivating."""
+    before, found, behind = (os.pathsep + path + os.pathsep).partition(os.pathsep + lead + os.pathsep)
+    return (before + os.pathsep + behind)[1:-1] if found else path
 
 
 def executable_folders(prefix: str) -> List[str]:
@@ -147,8 +153,13 @@ def _after_hooks(prefix: str, environ: Dict[str, str]) -> Dict[str, str]:
 
 def _after_sh(hooks: List[str], environ: Dict[str, str]) -> Dict[str, str]:
     output = _output(["sh", "-c", _RUN_HOOKS, "sh"] + hooks, environ)
+    if not output:
+        raise ValueError("ended the shell that ran them")
     pairs = [entry.partition("=") for entry in os.fsdecode(output).split("\0") if entry]
-    return _without({name: value for name, _, value in pairs}, _OF_THE_SHELL, environ)
+    # shells drop the names that are none to them, such as bash's for functions
+    foreign = [name for name in environ if not _NAME.match(name)]
+    after = {name: value for name, _, value in pairs if _NAME.match(name)}
+    return _without(after, _OF_THE_SHELL.union(foreign), environ)
 
 
 def after_cmd(hooks: List[str], environ: Dict[str, str]) -> Dict[str, str]:

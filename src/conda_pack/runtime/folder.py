@@ -1,6 +1,7 @@
 """The folder of an unpacked environment: its records, its state, and safe ways to read and replace files."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -244,10 +245,17 @@ def state_text(state: Dict[str, Any]) -> bytes:
 
 
 def _open_for_locking(path: str) -> IO[bytes]:
+    """A file that can be locked; opened to be written only where it must be, or an overlay would copy it."""
+    file = open(path, "rb")  # noqa: SIM115 - whoever asked closes it
     try:
-        return open(path, "r+b")  # NFS locks only what could be written
-    except OSError:
-        return open(path, "rb")
+        _lock_unix(file, False)
+    except OSError as error:
+        if error.errno == errno.EBADF:  # NFS locks only what could be written
+            with contextlib.suppress(OSError):
+                writable = open(path, "r+b")  # noqa: SIM115 - likewise
+                file.close()
+                return writable
+    return file
 
 
 def _lock(file: IO[bytes], wait: bool) -> bool:
@@ -255,12 +263,17 @@ def _lock(file: IO[bytes], wait: bool) -> bool:
     if fcntl is None:
         return msvcrt is not None and _lock_byte(file, wait)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        _lock_unix(file, wait)
     except BlockingIOError:
         raise
     except OSError:
         return False
     return True
+
+
+def _lock_unix(file: IO[bytes], wait: bool) -> None:
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _lock_byte(file: IO[bytes], wait: bool) -> bool:

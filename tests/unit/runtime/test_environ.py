@@ -142,6 +142,30 @@ def test_what_was_on_path_before_stays(tmp_path: Path) -> None:
     assert change == Change("PATH", f"{prefix}/bin", path)
 
 
+def test_a_hook_before_our_folder(tmp_path: Path) -> None:
+    """Activated again, PATH has the folder once, as after leaving."""
+    prefix = make(tmp_path / "env")
+    hooks = tmp_path / "env" / "etc" / "conda" / "activate.d"
+    hooks.mkdir(parents=True)
+    (hooks / "a.sh").write_text('PATH="/first:$PATH"\n')
+    before = {"PATH": "/usr/bin"}
+    inside = before | {change.name: change.whole or "" for change in activated(prefix, before)}
+    assert f"/first:{prefix}/bin:/usr/bin" == inside["PATH"]
+    (change,) = activated(prefix, inside)
+    assert f"/first:{prefix}/bin:/first:/usr/bin" == change.whole
+
+
+def test_names_that_shells_drop(tmp_path: Path) -> None:
+    """Such as bash's for functions, which dash forgets: they stay as they are."""
+    prefix = make(tmp_path / "env")
+    hooks = tmp_path / "env" / "etc" / "conda" / "activate.d"
+    hooks.mkdir(parents=True)
+    (hooks / "a.sh").write_text("export A=b\n")
+    changes = activated(prefix, {"PATH": "/usr/bin:/bin", "BASH_FUNC_ml%%": "() { :\n}", "a.b": "c"})
+    assert {change.name for change in changes} & {"BASH_FUNC_ml%%", "a.b"} == set()
+    assert Change("A", "b") in changes
+
+
 def test_without_a_path(tmp_path: Path) -> None:
     prefix = make(tmp_path / "env")
     (change,) = [change for change in activated(prefix, {}) if change.name == "PATH"]
@@ -196,9 +220,7 @@ def test_the_same_without_python(name: str, hooks: dict[str, str], work: Path) -
     inside = {"PATH": path} | {
         change.name: change.whole or "" for change in activated(prefix, {"PATH": path})
     }
-    if (
-        "b.sh" in hooks
-    ):  # where it is active already, Python does not leave it first, so such a hook adds twice
+    if "b.sh" in hooks:  # where it is active already, Python does not run what would undo such a hook
         inside = {}
     for before in ({}, BEFORE, inside):
         environ = {"PATH": path, **before}
@@ -248,3 +270,13 @@ def test_a_hook_that_ends(work: Path) -> None:
     said = run(Path(prefix), "--env", "sh", "--json", path=path)
     assert (7, f"conda-unpack: error: {caught.value}.\n") == (said.code, said.err)
     assert {"error": "CorruptMetadata", "message": f"{caught.value}.", "exit_code": 7} == json.loads(said.out)
+
+
+def test_a_hook_that_ends_well(work: Path) -> None:
+    """It has ended the shell before the others had their turn: that is no activation."""
+    path = few_tools(work / "tools", [*TOOLS, "sh", "env"])
+    prefix = unpacked_with_variables(work / "env", {}, {"a.sh": "exit 0"})
+    with pytest.raises(ValueError, match=r"ended the shell that ran them$"):
+        activated(prefix, {"PATH": path})
+    said = run(Path(prefix), "--env", "sh", path=path)
+    assert said[:2] == (7, "")

@@ -234,7 +234,7 @@ def test_refused_before_anything_is_written(shell: tuple[str, ...], machine: Pat
     assert run(prefix, "-q", path=str(machine), shell=shell, environ=override) == Said(0, "", "")
 
 
-@pytest.mark.parametrize("missing", ["uname", "getconf", "sed"])
+@pytest.mark.parametrize("missing", ["uname", "getconf"])
 def test_what_is_not_known_is_no_hindrance(missing: str, machine: Path, work: Path) -> None:
     """Without a word."""
     needs = {"platform": "osx-64"} if missing == "uname" else {"needs": {"glibc": "9.9"}}

@@ -3,10 +3,14 @@ glibc_here() { # prints the version that this machine has, or "musl in its place
         printf '%s\n' "$CONDA_OVERRIDE_GLIBC"
         return
     fi
-    {
-        getconf GNU_LIBC_VERSION | sed -n 's/^glibc //p'
-        ldd --version | sed -n '/^ldd (.*GLIBC\|^ldd (GNU libc/s/.* \([0-9][0-9.]*\)$/\1/p' # musl says it otherwise
-        set -- /lib/ld-musl-*
-        [ ! -e "$1" ] || echo 'musl in its place'
-    } 2>/dev/null | sed 1q 2>/dev/null
+    found=$(getconf GNU_LIBC_VERSION 2>/dev/null)
+    case $found in
+        'glibc '*) found=${found#glibc } ;;
+        *) # musl's ldd says it otherwise
+            found=$(ldd --version 2>/dev/null | sed -n '/^ldd (.*GLIBC\|^ldd (GNU libc/s/.* \([0-9][0-9.]*\)$/\1/p')
+            set -- /lib/ld-musl-*
+            [ -n "$found" ] || [ ! -e "$1" ] || found='musl in its place'
+            ;;
+    esac
+    [ -z "$found" ] || printf '%s\n' "$found"
 }

@@ -201,8 +201,12 @@ write_state() { # JSON
 lock() { # until this process ends. Without flock several runs do the same at once, which is safe and slower.
   locked=
   command -v flock >/dev/null 2>&1 || return 0
-  if [ -w "$environment/$index" ]; then exec 9<> "$environment/$index"; else exec 9< "$environment/$index"; fi
+  exec 9< "$environment/$index" # an overlay would copy what is opened to be written
   flock -n 9 9<&9 2>/dev/null || { # named again, because ksh keeps it to itself
+    # NFS locks only what could be written
+    [ ! -w "$environment/$index" ] || exec 9<> "$environment/$index"
+    flock -n 9 9<&9 2>/dev/null
+  } || {
     say 'waiting for another conda-unpack.'
     flock 9 9<&9 2>/dev/null || return 0
   }

@@ -195,18 +195,24 @@ fill() { # the hidden folder with the environment as it is in the archive
     } >/dev/null 2>"$_pack_work/messages" &
     finish
     _pack_code=$_pack_status
-    # tar may end before what feeds it does, and then that has not said yet that it was all
-    if [ "$_pack_code" -ne 0 ] || [ ! -f "$_pack_work/whole" ]; then
+    # tar may end before what feeds it, and then that has not said yet that it was all
+    if ! is_filled; then
         archive >/dev/null 2>&1 &
         finish || fail 10 'it is damaged. Fetch it again.'
     fi
-    if [ "$_pack_code" -ne 0 ] || [ ! -f "$_pack_work/whole" ]; then
+    if ! is_filled; then
         _pack_message=$(sed 1q "$_pack_work/messages")
+        [ "$_pack_code" -ne 0 ] || [ ! -f "$_pack_work/whole" ] || fail 10 'it was cut off. Fetch it again.'
         fail 9 "$_pack_dest cannot be written (${_pack_message:-the disk is full}). $_pack_hint"
     fi
-    mv -f "$_pack_work/tree${_pack_root:+/$_pack_root}" "$_pack_work/$_pack_unique" 2>/dev/null
-    # It is the archive's last file.
-    [ -f "$_pack_work/$_pack_unique/conda-meta/conda-pack/index.json" ] || fail 10 'it was cut off. Fetch it again.'
+    mv -f "$_pack_work/tree${_pack_root:+/$_pack_root}" "$_pack_work/$_pack_unique"
+}
+
+# All was read, and all written: the index is the archive's last file. Of tar's exit code ksh may know nothing more;
+# where that is not 0 there is a message, or no room for one, and then none for the index.
+is_filled() {
+    [ -f "$_pack_work/whole" ] && { [ "$_pack_code" -eq 0 ] || [ ! -s "$_pack_work/messages" ]; } &&
+        [ -s "$_pack_work/tree/${_pack_root:+$_pack_root/}conda-meta/conda-pack/index.json" ]
 }
 
 relocate() {
