@@ -7,7 +7,7 @@ glibc_here() { # prints the version that this machine has, or "musl in its place
     case $found in
         'glibc '*) found=${found#glibc } ;;
         *) # musl's ldd says it otherwise
-            found=$(ldd --version 2>/dev/null | sed -n '/^ldd (.*GLIBC\|^ldd (GNU libc/s/.* \([0-9][0-9.]*\)$/\1/p')
+            found=$({ ldd --version | sed -n '/^ldd (.*GLIBC\|^ldd (GNU libc/s/.* \([0-9][0-9.]*\)$/\1/p'; } 2>/dev/null)
             set -- /lib/ld-musl-*
             [ -n "$found" ] || [ ! -e "$1" ] || found='musl in its place'
             ;;
