@@ -22,8 +22,12 @@ INTERRUPTED = 130
 
 
 def run() -> NoReturn:
-    """The command as a process. It just ends: to take apart what it knows of 35,000 files takes 0.08 s."""
-    code = main()
+    """The command as a process."""
+    leave(main())
+
+
+def leave(code: int) -> NoReturn:
+    """End the process. It just ends: to take apart what it knows of 35,000 files takes 0.08 s."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -43,7 +47,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "conda-pack") -> in
         "conda-pack",
         prog,
         as_json="--json" in rest,
-        interrupted="interrupted; nothing was left behind",
+        # conda-package --reset does not bring back what it has removed
+        interrupted="interrupted" if name == "package" else "interrupted; nothing was left behind",
     )
 
 

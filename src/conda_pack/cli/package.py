@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import sys
 
 from conda_pack.cli import making, pack
-from conda_pack.cli.main import guarded
+from conda_pack.cli.main import guarded, leave
 from conda_pack.errors import UsageError, WriteFailed
 
 TYPE_CHECKING = False  # see conda_pack/__init__.py
@@ -59,16 +58,8 @@ _STATUS = {
 
 
 def run() -> NoReturn:
-    """The command as a process, which just ends: see main.run."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names that the locale cannot write are no reason to fail
-        sys.stdout.reconfigure(errors="backslashreplace")
-    code = main()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:  # nobody reads any more, or the disk is full
-        code = code or 1
-    os._exit(code)
+    """The command as a process."""
+    leave(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,6 +127,8 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Do what is asked for; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names that the locale cannot write are no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     if options.where is not None:
         if options.prefix is not None:
             raise UsageError("The environment is given twice: leave out either PREFIX or --prefix.")

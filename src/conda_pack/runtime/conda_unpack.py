@@ -13,11 +13,9 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 from conda_pack.runtime.environ import FORMATS, UnfitValue, activated
 from conda_pack.runtime.folder import INDEX, Environment, UnpackError
 from conda_pack.runtime.preflight import HINT, judge, this_machine
-from conda_pack.runtime.relocating import check_length, relocate
+from conda_pack.runtime.relocating import relocate
 from conda_pack.runtime.verifying import status, verify
 from conda_pack.runtime.version import VERSION
-
-__all__ = ["UnpackError", "check_length", "find_prefix", "main"]
 
 #: How --verify ends where something is not as it was packed, and --status where something is to be done.
 FINDINGS, TO_DO = 10, 1
