@@ -56,6 +56,16 @@ def test_as_rattler_installs_it(subdir: str, suffix: str, foreign: Install, work
 
 
 @pytest.mark.parametrize("subdir", PACKAGES)
+def test_made_where_paths_are_long(subdir: str, foreign: Install, work: Path) -> None:
+    """On Linux, whose shebangs are shorter than those of macOS: it is the same environment all the same."""
+    identities = [
+        index_of(packed(foreign(subdir, work / name / "env"), work / f"{len(name)}.tar.gz")).identity
+        for name in ("e", "long-name" * 20)
+    ]
+    assert identities[0] == identities[1]
+
+
+@pytest.mark.parametrize("subdir", PACKAGES)
 def test_the_archive_holds_what_the_packages_shipped(subdir: str, foreign: Install, work: Path) -> None:
     """Each file of a package by its sha256, but for scripts, which run before they are relocated."""
     archive = packed(foreign(subdir, work / "env"), work / "x.tar.gz")

@@ -16,7 +16,7 @@ from typing import Any
 from conda_pack.model import FileMode
 from conda_pack.relocation.offsets import RULES, find_offsets, occurrences
 from conda_pack.relocation.scripts import plain_shebang
-from conda_pack.runtime.rules import Mismatch, TooLong, splice, target_edits
+from conda_pack.runtime.rules import Mismatch, TooLong, shebang_limit, splice, target_edits
 
 _ENV_SHEBANG = re.compile(rb"#!/usr/bin/env ([^ \n]+[^\n]*\n?)")
 # Beyond these a search for the occurrences that the package had natively is not worth its time.
@@ -29,6 +29,9 @@ RULE_ORDER = {
     "conda-windows": ("conda-windows", "rattler-windows"),
     "rattler-windows": ("rattler-windows", "conda-windows"),
 }
+
+#: The longest shebang on Linux, where environments of other platforms are made, too.
+_LIMIT_OF_MAKERS = shebang_limit("linux-64")
 
 
 def restore(
@@ -79,10 +82,10 @@ def describe(
 
 
 def renders(pristine: bytes, fields: dict[str, Any], prefix: bytes, limit: int, installed: bytes) -> bool:
-    """Whether the fields make ``pristine`` into ``installed`` at ``prefix``."""
+    """Whether the fields make ``pristine`` into ``installed`` at ``prefix``, there or where it was made."""
     try:
-        edits = target_edits({"path": "", **fields}, prefix, limit)
-        return b"".join(splice(pristine, edits)) == installed
+        rendered = (target_edits({"path": "", **fields}, prefix, each) for each in {limit, _LIMIT_OF_MAKERS})
+        return any(b"".join(splice(pristine, edits)) == installed for edits in rendered)
     except (Mismatch, TooLong, UnicodeDecodeError):
         return False
 
