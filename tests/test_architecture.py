@@ -52,9 +52,13 @@ ALLOWED: dict[str, set[str]] = {
         *("relocation", "runtime"),  # what is a prefix, and what installers write in its place
         *("archives", "segments"),  # files that appear when they are whole; how many workers
     },
+    "sources": {
+        *("errors", "model", "paths", "progress"),
+        *("environment", "archives", "segments", "runtime"),  # what is in environments and archives
+    },
     "cli": {
         *("api", "archives", "conda_pack", "errors", "model", "options", "packages", "results", "runtime"),
-        "unpacking",
+        *("sources", "unpacking"),
     },
     "conda_plugin": {"cli"},
     "conda_pack": {"api", "errors", "runtime", "unpacking"},

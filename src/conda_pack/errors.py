@@ -89,3 +89,9 @@ class NotForThisMachine(CondaPackException):
     """The environment needs what this machine does not have: another platform, a newer glibc."""
 
     exit_code = 14
+
+
+class SourceProblem(CondaPackException):
+    """What an environment is to be made from cannot be read, solved, fetched or satisfied."""
+
+    exit_code = 15

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,26 +38,46 @@ def write_wheel(
     version: str,
     files: Mapping[str, str],
     console_scripts: Mapping[str, str] | None = None,
+    *,
+    gui_scripts: Mapping[str, str] | None = None,
+    metadata: Sequence[str] = (),
+    tag: str = "py3-none-any",
+    executable: Collection[str] = (),
+    record: str | None = None,
 ) -> Path:
-    """A pure Python wheel; ``files`` are relative to site-packages, ``console_scripts`` name → function."""
+    """A wheel; ``files`` are relative to site-packages, ``console_scripts`` name → function.
+
+    ``metadata`` are further lines of METADATA, ``executable`` the files besides scripts that are;
+    ``record`` is what RECORD says instead of the truth.
+    """
     distribution = f"{name.replace('-', '_')}-{version}"
     info = f"{distribution}.dist-info"
     contents = {
         **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/METADATA": "".join(
+            f"{line}\n"
+            for line in ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *metadata)
+        ),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
-    if console_scripts:
-        lines = [f"{script} = {function}\n" for script, function in console_scripts.items()]
-        contents[f"{info}/entry_points.txt"] = "[console_scripts]\n" + "".join(lines)
-    record = [f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in contents.items()]
-    contents[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"])
+    sections = {"console_scripts": console_scripts, "gui_scripts": gui_scripts}
+    points = [
+        f"[{section}]\n" + "".join(f"{script} = {function}\n" for script, function in scripts.items())
+        for section, scripts in sections.items()
+        if scripts
+    ]
+    if points:
+        contents[f"{info}/entry_points.txt"] = "".join(points)
+    rows = [f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in contents.items()]
+    contents[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"]) if record is None else record
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = folder / f"{distribution}-py3-none-any.whl"
+    wheel = folder / f"{distribution}-{tag}.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in contents.items():
             member = zipfile.ZipInfo(path, (2020, 2, 2, 2, 2, 2))
-            member.external_attr = (0o100755 if ".data/scripts/" in path else 0o100644) << 16
+            member.external_attr = (
+                0o100755 if ".data/scripts/" in path or path in executable else 0o100644
+            ) << 16
             archive.writestr(member, text)
     return wheel
 
