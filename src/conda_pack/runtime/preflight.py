@@ -75,7 +75,7 @@ Judgement = NamedTuple("Judgement", [("refusal", Optional[str]), ("warnings", Li
 def judge(content: Dict[str, Any], machine: Machine) -> Judgement:
     """Compare what the content of an index says with what the machine offers; all that is lacking at once."""
     platform = content["platform"]
-    if not _fits(platform, machine):
+    if not fits(platform, machine):
         lacking = [
             "it is for {}, and this machine is {} {}".format(platform, machine.system, machine.machine)
         ]
@@ -94,7 +94,7 @@ def _sentence(lacking: List[str]) -> str:
     return "This environment would not start here: {}.".format("; ".join(lacking))
 
 
-def _fits(platform: str, machine: Machine) -> bool:
+def fits(platform: str, machine: Machine) -> bool:
     family, _, name = platform.partition("-")
     if family not in SYSTEMS:  # noarch, and what only emulators run
         return True

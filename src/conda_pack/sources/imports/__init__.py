@@ -1,0 +1,1 @@
+"""What Python sources import → the conda packages that bring it, and the proof that they do."""
