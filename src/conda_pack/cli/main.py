@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 #: The commands, each a module beside this one; without one, conda-pack packs.
-COMMANDS = ("pack", "unpack", "run", "package", "imports")
+COMMANDS = ("pack", "unpack", "run", "package", "imports", "explicit")
 INTERRUPTED = 130
 
 
