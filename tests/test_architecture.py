@@ -56,9 +56,13 @@ ALLOWED: dict[str, set[str]] = {
         *("errors", "model", "paths", "progress"),
         *("environment", "archives", "segments", "runtime"),  # what is in environments and archives
     },
+    "packs": {"errors", "runtime"},
+    "creating": {
+        *("api", "archives", "errors", "options", "packs", "progress", "results", "sources", "unpacking"),
+    },
     "cli": {
         *("api", "archives", "conda_pack", "errors", "model", "options", "packages", "results", "runtime"),
-        *("sources", "unpacking"),
+        *("creating", "packs", "sources", "unpacking"),
     },
     "conda_plugin": {"cli"},
     "conda_pack": {"api", "errors", "runtime", "unpacking"},

@@ -57,6 +57,18 @@ class Preview(msgspec.Struct, frozen=True):
     warnings: list[str]
 
 
+class Created(msgspec.Struct, frozen=True):
+    """Archives of environments that were made for them: one for each platform.
+
+    ``listing`` is the packs.json of several; ``previews`` are what a dry run tells instead of ``packs``.
+    """
+
+    packs: list[Packed] = []
+    listing: str | None = None
+    previews: list[Preview] = []
+    warnings: list[str] = []
+
+
 class Unpacked(msgspec.Struct, frozen=True):
     """An environment that was put somewhere."""
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sysconfig
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
-from demo.commands import run
 from tests.support.archives import rich_environment
 from tests.support.environments import LocalChannel, MakeEnvironment, RealConda
 from tests.support.packs import Done, Packed, conda_pack, sha256, start, succeed, unpack
@@ -23,24 +19,6 @@ from tests.support.scripts import heed_interrupts
 OURS = {"conda_pack", "conda_pack.conda_plugin", "conda_pack.errors"}
 OURS |= {"conda_pack.runtime", "conda_pack.runtime.version"}
 """The modules of ours that every conda may import."""
-
-
-@pytest.fixture(scope="session")
-def plugged(conda: RealConda, work_root: Path) -> RealConda:
-    """A conda with conda-pack beside it, command and metadata, as pip has installed it for these tests."""
-    installed = distribution("conda-pack")
-    assert "conda" in {point.group for point in installed.entry_points}, "install conda-pack again"
-    folder = work_root / "conda-with-plugin"
-    run([conda.python, "-m", "venv", "--without-pip", folder], os.environ)
-    own = run([conda.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], os.environ)
-    beside = dict.fromkeys([own.strip(), str(installed.locate_file("")), sysconfig.get_path("purelib")])
-    (site_packages,) = folder.glob("lib/python*/site-packages")
-    lines = [f"import site; site.addsitedir({path!r})\n" for path in beside]
-    (site_packages / "beside.pth").write_text("".join(lines))
-    command = folder / "bin" / "conda-pack"
-    command.write_text(f"#!{folder}/bin/python\nfrom conda_pack.cli.main import run\nrun()\n")
-    command.chmod(0o755)
-    return replace(conda, python=folder / "bin" / "python")
 
 
 @pytest.fixture

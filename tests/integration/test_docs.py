@@ -44,6 +44,9 @@ def run_page(channel: LocalChannel, rattler_env: MakeEnvironment, stock: Path, w
         home = work / "home"
         (home / ".conda").mkdir(parents=True)
         (home / ".conda" / "environments.txt").write_text(f"{science}\n")
+        # what pages call conda-forge is the channel of the tests
+        (work / "conda-forge").symlink_to(channel.path)
+        (home / ".condarc").write_text(f"custom_channels:\n  conda-forge: {work.as_uri()}\n")
         words = {"numpy": channel.noarch_package.replace("-", "_")}  # half the size, and in every channel
         whole = program(page, text, work, stock, sys.executable, words)
         own = {"PATH": f"{work}/bin:/usr/bin:/bin", "CONDA_PREFIX": str(science)}

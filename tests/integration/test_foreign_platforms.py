@@ -13,11 +13,11 @@ from conda_pack.model import Platform
 from conda_pack.runtime.files import runtime_files
 from demo.packages import File, Package, text
 from tests.support.archives import index_of, stored_entries
-from tests.support.environments import Tree
 from tests.support.foreign import (
     PACKAGES,
     Install,
     install_foreign,
+    made,
     make_channel,
     packed,
     python_of,
@@ -25,12 +25,6 @@ from tests.support.foreign import (
 )
 from tests.support.packs import installation, sha256, start, succeed
 from tests.support.trees import diff_trees
-
-
-def made(prefix: Path, subdir: str) -> Tree:
-    """What an installer made: all but the runtime, which of Windows is a matter of this module alone."""
-    runtime = {blob.path for blob in runtime_files(Platform(subdir))}
-    return {path: node for path, node in installation(prefix).items() if path not in runtime}
 
 
 @pytest.mark.parametrize("subdir", PACKAGES)

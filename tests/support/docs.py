@@ -5,7 +5,8 @@ others are shown only. Two comments, on a line of their own before a block, stee
 
 - ``<!-- not run: REASON -->``: this block cannot be run here, or is run elsewhere;
 - ``<!-- given: FILE … -->``: from here on, another machine or another day: a new working folder with these
-  files in it (``nothing``, ``environment.yml``, archives of ``science``), and an empty ``/opt``.
+  files in it (``nothing``, ``environment.yml``, a folder ``analysis`` of Python files, archives of
+  ``science``), and an empty ``/opt``.
 
 The folders that pages write to are those of PLACES, below a scratch folder instead of the root.
 """
@@ -122,7 +123,8 @@ def program(page: Path, text: str, root: Path, stock: Path, python: str, words: 
     (root / "page.sh").write_text(script(text, root, python, words), encoding="utf-8")
     whole = root / "run.sh"
     folders = {"root": shlex.quote(str(root)), "stock": shlex.quote(str(stock))}
-    whole.write_text(_RUN.format(page=page.name, **folders), encoding="utf-8")
+    module = words.get("numpy", "numpy")
+    whole.write_text(_RUN.format(page=page.name, module=module, **folders), encoding="utf-8")
     return whole
 
 
@@ -133,6 +135,7 @@ given() {{
     for name; do
         case $name in
             nothing) ;;
+            analysis) mkdir analysis; echo 'import {module}' > analysis/job.py ;;
             environment.yml) printf 'dependencies:\\n- python\\n' > environment.yml ;;
             *)
                 [ -e {stock}/"$name" ] || conda-pack -q -p {root}/envs/science -o {stock}/"$name"

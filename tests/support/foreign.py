@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import conda_pack
+from conda_pack.model import Platform
+from conda_pack.runtime.files import runtime_files
 from demo.commands import clean_environ, run
 from demo.installer import index_channel
 from demo.packages import PLACEHOLDER, Entry, File, Package, text, write_package
 from tests.support.archives import Silent
+from tests.support.packs import installation
 from tests.support.programs import EXECUTABLE, mach_o
+from tests.support.trees import Tree
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,6 +125,12 @@ def packed(prefix: Path, archive: Path) -> Path:
     conda_pack.pack(prefix=str(prefix), output=str(archive), reporter=reporter)
     assert reporter.warnings == []
     return archive
+
+
+def made(prefix: Path, subdir: str) -> Tree:
+    """What an installer made: all but the runtime, which of Windows is a matter of this module alone."""
+    runtime = {blob.path for blob in runtime_files(Platform(subdir))}
+    return {path: node for path, node in installation(prefix).items() if path not in runtime}
 
 
 async def _install(subdir: str, channel: str, prefix: str, cache: str, *words: str) -> None:

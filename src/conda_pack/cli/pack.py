@@ -7,6 +7,7 @@ import sys
 
 from conda_pack import __version__
 from conda_pack.archives.formats import INFER, STDOUT, format_names, levels_help
+from conda_pack.cli import creating
 from conda_pack.cli.options import add_json, add_n_threads
 from conda_pack.errors import EnvironmentFindings, UsageError
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 DESCRIPTION = (
-    "Pack an installed conda environment into one archive that runs on any machine of the same platform."
+    "Pack an installed conda environment, or one made of specs, locks or imports, into one archive that runs "
+    "on any machine of the same platform."
 )
 EPILOG = """\
 examples:
@@ -24,6 +26,9 @@ examples:
   conda-pack -n science --slim --exclude /share/doc/ --dry-run
   conda-pack -n science -o science.sh --entrypoint jupyter-lab
   conda-pack -n science -o - | ssh host tar -xzf - -C /opt/science
+  conda-pack --file environment.yml -o science.tar.zst
+  conda-pack --imports analysis/ -c conda-forge -o analysis.tar.gz
+  conda-pack --file pixi.lock --platform linux-64 --platform win-64
 
 on the other machine:
   conda-pack unpack science.tar.zst /opt/science
@@ -54,6 +59,7 @@ class _Version(argparse.Action):
 def configure_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     _environment(parser.add_argument_group("the environment"))
+    creating.add_options(parser.add_argument_group("or one that is made, packed and removed"))
     _archive(parser.add_argument_group("the archive"))
     _contents(parser.add_argument_group("what goes in"))
     _formats(parser.add_argument_group("for some formats alone"))
@@ -64,7 +70,12 @@ def _environment(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--name", "-n", metavar="ENV", help="its name (default: the active one)")
     group.add_argument("--prefix", "-p", metavar="PATH", help="its path")
     group.add_argument(
-        "--platform", metavar="PLATFORM", help="stop unless it is for this platform, as in linux-64"
+        "--platform",
+        metavar="PLATFORM",
+        action="append",
+        default=[],
+        help="stop unless it is for this platform, as in linux-64; of one that is made: for this platform, "
+        "may be repeated, an archive each; all is every platform that the file is for",
     )
     group.add_argument(
         "--arch", metavar="ARCH", help="stop unless it is for this architecture, as in x86_64 or linux-64"
@@ -248,20 +259,19 @@ def execute(options: argparse.Namespace) -> int:
             "Standard output cannot have both the archive and --json. Name a file with --output."
         )
     reporter = ConsoleReporter(quiet=options.quiet)
-    env = api.selected(
-        options.name,
-        options.prefix,
-        reporter,
-        filters=options.filters or (),
-        exclude_from=options.exclude_from,
-        slim=[name for name in options.slim.split(",") if name],
-        additions=options.add,
-        editable="skip" if options.ignore_editable_packages else options.editable,
-        ignore_missing_files=options.ignore_missing_files,
-        platform=options.platform,
-        arch=options.arch,
-        is_dry=options.dry_run,
-    )
+    what = {
+        "filters": options.filters or (),
+        "exclude_from": options.exclude_from,
+        "slim": [name for name in options.slim.split(",") if name],
+        "additions": options.add,
+        "editable": "skip" if options.ignore_editable_packages else options.editable,
+        "ignore_missing_files": options.ignore_missing_files,
+        "is_dry": options.dry_run,
+    }
+    if creating.check(options):
+        return creating.execute(options, how, what, reporter)
+    platform = options.platform[0] if options.platform else None
+    env = api.selected(options.name, options.prefix, reporter, **what, platform=platform, arch=options.arch)
     if (report := env.slim_report()) and not options.quiet:
         show_lines(slim_lines(report), sys.stderr)
     if options.dry_run:

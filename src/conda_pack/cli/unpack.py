@@ -14,12 +14,15 @@ EPILOG = """\
 examples:
   conda-pack unpack science.tar.zst /opt/science
   ssh build cat science.tar.zst | conda-pack unpack - /opt/science
+  conda-pack unpack packs.json /opt/science       the archive of several that is for this machine
 """
 
 
 def configure_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("archive", metavar="ARCHIVE", help="the archive, or - for standard input")
+    parser.add_argument(
+        "archive", metavar="ARCHIVE", help="the archive, a packs.json, or - for standard input"
+    )
     parser.add_argument("dest", metavar="DEST", help="a new or empty folder; its path becomes the prefix")
     add_n_threads(parser)
     parser.add_argument(
@@ -38,11 +41,13 @@ def execute(options: argparse.Namespace) -> int:
     # imported here, because most of the time of --help would be theirs
     import msgspec  # noqa: PLC0415
 
+    from conda_pack import packs  # noqa: PLC0415
     from conda_pack.cli.console import ConsoleReporter, show_json  # noqa: PLC0415
     from conda_pack.unpacking import unpacked  # noqa: PLC0415
 
     reporter = ConsoleReporter(quiet=options.quiet)
-    result = unpacked(options.archive, options.dest, options.n_threads, reporter, preflight=options.preflight)
+    archive = packs.chosen(options.archive) if packs.is_packs(options.archive) else options.archive
+    result = unpacked(archive, options.dest, options.n_threads, reporter, preflight=options.preflight)
     if options.json:
         show_json(msgspec.structs.replace(result, warnings=reporter.warnings))
     elif not options.quiet:

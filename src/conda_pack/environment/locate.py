@@ -31,10 +31,13 @@ USUAL_ROOTS = (
     *("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "~/micromamba"),
     "/opt/conda",
 )
-CONDARC_FILES = ("$CONDARC", "$MAMBARC", "~/.condarc", "~/.mambarc")
+CONDARC_FILES = (
+    *("$CONDARC", "$MAMBARC", "$CONDA_PREFIX/.condarc", "$CONDA_PREFIX/condarc", "$CONDA_PREFIX/condarc.d"),
+    *("~/.condarc", "~/.mambarc"),
+)
 CONDARC_FOLDERS = (
     *("~/.conda", "~/.config/conda", "$XDG_CONFIG_HOME/conda", "$CONDA_ROOT", "$MAMBA_ROOT_PREFIX"),
-    *("$CONDA_PREFIX", "/etc/conda", "/var/lib/conda"),
+    *("/etc/conda", "/var/lib/conda"),
 )
 CONDARC_NAMES = (".condarc", "condarc", "condarc.d", ".mambarc")  # the third is a folder of YAML files
 
@@ -54,6 +57,16 @@ def locate(name: str | None, prefix: str | None, *, environ: Mapping[str, str], 
     if active := environ.get("CONDA_PREFIX"):
         return _checked(here.absolute(active), " (the active environment, from CONDA_PREFIX)")
     raise EnvironmentNotFound("No environment is active: activate one, or give -n NAME or -p FOLDER.")
+
+
+def condarc_files(environ: Mapping[str, str], home: str, cwd: str) -> list[str]:
+    """The files that may hold conda's settings, those that win first; many do not exist."""
+    return list(_condarc_files(_Surroundings(environ, home, cwd)))
+
+
+def roots(environ: Mapping[str, str], home: str, cwd: str) -> list[str]:
+    """The base environments: those that a variable points to, else those in the usual places."""
+    return _roots(_Surroundings(environ, home, cwd))
 
 
 def is_environment(prefix: str) -> bool:
