@@ -22,15 +22,11 @@ from conda_pack.results import Created, Packed, Preview
 from conda_pack.sources.environments import Environment, environments
 from conda_pack.sources.imports.presence import absent
 from conda_pack.sources.imports.proving import Failure, prove
-from conda_pack.sources.orders import Order, Surroundings, orders
+from conda_pack.sources.orders import Order, orders
+from conda_pack.sources.sites import Surroundings
 from conda_pack.sources.targets import this_platform
 from conda_pack.sources.wishes import Wishes
 from conda_pack.unpacking import unpacked
-
-
-def surroundings() -> Surroundings:
-    """Those of this process."""
-    return Surroundings(os.environ, os.path.expanduser("~"), os.getcwd())
 
 
 def create(
@@ -55,7 +51,7 @@ def create(
             output = _output(environment.order, options, several)
             result = _pack(environment.order, env, replace(options, output=output), publishing, reporter)
             packed.append(result.packed)
-            archives[result.packed.platform] = result.listed
+            archives[environment.order.platform] = result.listed
         if listing is not None:
             listing.file.write(packs.write_packs(made[0].order.name, archives))
     return Created(packs=packed, listing=listing.path if listing is not None else None)
@@ -138,9 +134,10 @@ def _pack(
     if kind.writer == "squashfs" or options.dest_prefix:
         _prove(order, env.prefix, reporter)
     elif order.modules:
-        with tempfile.TemporaryDirectory(prefix="conda-pack-proof-", ignore_cleanup_errors=True) as folder:
+        # on the disk that had room for the environment
+        beside = os.path.dirname(env.prefix)
+        with tempfile.TemporaryDirectory(prefix="proof-", dir=beside, ignore_cleanup_errors=True) as folder:
             place = os.path.join(folder, order.name)
-            reporter.start("unpacking, to try the imports", 0)
             unpacked(output.partial, place, options.n_threads, reporter, preflight=False)
             _prove(order, place, reporter)
     listed = packs.Pack(

@@ -217,6 +217,18 @@ def test_the_same_bytes(own_channel: Path, work: Path) -> None:
     assert (work / "one.tar.gz").read_bytes() == (work / "two.tar.gz").read_bytes()
 
 
+def test_only_noarch(work: Path) -> None:
+    """Packages for every platform are still packed for each that is asked for."""
+    write_package(work / "channel", Package("data", noarch="generic", entries=(text("share/data", "x"),)))
+    channel = make_channel(work / "channel", [])
+    options = ["--platform", "linux-64", "--platform", "win-64", "-c", channel.as_uri()]
+    done = conda_pack(*specs("data"), *options, "-o", work / "x.tar.gz")
+    assert (done.code, done.err) == (0, "")
+    assert list(json.loads((work / "packs.json").read_text())["packs"]) == ["linux-64", "win-64"]
+    assert conda_pack("unpack", work / "packs.json", work / "dest").code == 0
+    assert (work / "dest" / "share" / "data").read_text() == "x"
+
+
 # ---------------------------------------------------------------- what cannot be
 
 
@@ -254,6 +266,7 @@ def test_the_solver_explains(own_channel: Path, work: Path) -> None:
         ),
         (["--spec", "a", "--platform", "all"], 2, "--platform all is for files that say"),
         (["--spec", "a", "--environment", "x"], 2, "--environment chooses one of a lock file's"),
+        (["--spec", "a", "--name", "../x"], 2, "'../x' cannot be the name of an environment"),
         (["--spec", "a", "--map", "x"], 2, "--map takes NAME=PACKAGE"),
         (["--spec", "a", "-o", "/nowhere/x.zip"], 5, "The folder /nowhere does not exist"),
         (["--spec", "a", "--file", "nowhere.yml"], 2, "nowhere.yml"),

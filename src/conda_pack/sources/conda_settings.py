@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conda_pack.errors import SourceProblem
+from conda_pack.sources.files.texts import Text
+from conda_pack.sources.files.yaml_files import load
 
 #: conda's own ``defaults`` where no settings say what it means.
 _DEFAULTS = ("main", "r")
@@ -76,9 +78,9 @@ def conda_settings(texts: Iterable[tuple[str, str]], environ: Mapping[str, str])
     wrong = []
     for path, text in texts:
         try:
-            found = _yaml(text)
-        except ValueError as error:
-            wrong.append(f"conda's settings {path} cannot be read: {error}.")
+            found = load(Text(path, text))
+        except SourceProblem as error:
+            wrong.append(str(error))
             continue
         for key, value in _mapping(found).items():
             before: Any = together.get(key)
@@ -112,18 +114,7 @@ def conda_settings(texts: Iterable[tuple[str, str]], environ: Mapping[str, str])
     )
 
 
-#: YAML's null, which is not told from a text here.
-_NOTHING = ("", "~", "null", "Null", "NULL")
 _ALIASES = {"channel": "channels", "verify_ssl": "ssl_verify"}
-
-
-def _yaml(text: str) -> Any:
-    import yaml  # noqa: PLC0415 - in the extra that brings py-rattler, too
-
-    try:
-        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - texts alone
-    except yaml.YAMLError as error:
-        raise ValueError(str(error).replace("\n", " ")) from error
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -137,4 +128,4 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> dict[str, str]:
-    return {str(name): str(text) for name, text in _mapping(value).items() if text not in _NOTHING}
+    return {str(name): str(text) for name, text in _mapping(value).items() if text}

@@ -17,7 +17,8 @@ from conda_pack.sources.caches import workshop
 from conda_pack.sources.making.crew import make
 from conda_pack.sources.making.protocol import Made
 from conda_pack.sources.model import Wheel
-from conda_pack.sources.orders import Order, Surroundings
+from conda_pack.sources.orders import Order
+from conda_pack.sources.sites import Surroundings
 from conda_pack.sources.targets import system_version, this_platform
 from conda_pack.sources.wheels.archive import Chosen
 from conda_pack.sources.wheels.checking import check

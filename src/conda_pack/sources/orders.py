@@ -7,27 +7,22 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import msgspec
 
-from conda_pack.environment.locate import condarc_files, roots
 from conda_pack.errors import SourceProblem, UsageError
 from conda_pack.progress import Reporter
-from conda_pack.sources.caches import conda_caches, rattler_homes
-from conda_pack.sources.conda_settings import CondaSettings, conda_settings
 from conda_pack.sources.files.reading import merged, read_source
 from conda_pack.sources.imports.model import Scan, Versions
 from conda_pack.sources.imports.needs import Needs, needs
 from conda_pack.sources.imports.scanning import scan
 from conda_pack.sources.making.crew import make, survey
-from conda_pack.sources.making.protocol import Job, PinnedPackage, Site
+from conda_pack.sources.making.protocol import Job, PinnedPackage
 from conda_pack.sources.model import Explicit, Lock, PipRequirements, Source, Specs
+from conda_pack.sources.sites import Surroundings, settings_of, site
 from conda_pack.sources.targets import check_platforms, this_platform, virtual_packages
 from conda_pack.sources.wishes import EVERY_PLATFORM, Wishes
 
-#: Where packages come from if nobody says.
-_USUAL_CHANNELS = ("conda-forge",)
 _PACKAGES = (".conda", ".tar.bz2")
 _WHEEL = ".whl"
 
@@ -52,15 +47,6 @@ class Order:
         return self.job.platform
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What this machine's settings say."""
-
-    environ: Mapping[str, str]
-    home: str
-    cwd: str
-
-
 def orders(wishes: Wishes, here: Surroundings, reporter: Reporter) -> list[Order]:
     """What is to be made. Raises UsageError and SourceProblem, each with all that is wrong."""
     check_platforms(tuple(name for name in wishes.platforms if name != EVERY_PLATFORM))
@@ -69,14 +55,20 @@ def orders(wishes: Wishes, here: Surroundings, reporter: Reporter) -> list[Order
     source = _source(wishes, asked, reporter)
     platforms = _platforms(wishes, source, asked, reporter)
     check_platforms(tuple(platforms))
-    settings = _settings(here)
+    settings = settings_of(here)
     scanned = _scanned(wishes, reporter)
     made = []
     for platform in platforms:
         own = _source(wishes, [platform])  # again, because a line of a file may be for one platform
         job = Job(
             platform=platform,
-            site=_site(wishes, own, settings, here, platform),
+            site=site(
+                [*wishes.channels, *(own.channels if isinstance(own, Specs) else ())],
+                settings,
+                here,
+                platform,
+                offline=wishes.offline,
+            ),
             injected=list(packages),
             virtual_packages=virtual_packages(platform, here.environ),
         )
@@ -198,7 +190,9 @@ def _import_specs(wishes: Wishes, source: Specs, wanted: Needs | None) -> list[s
     """What the imports need of conda: all that is not brought by pip or injected."""
     if wanted is None:
         return []
-    elsewhere = {_project(text) for text in source.pip.requirements}
+    elsewhere = {
+        _project(os.path.basename(text) if _WHEEL in text else text) for text in source.pip.requirements
+    }
     elsewhere |= {_project(os.path.basename(path)) for path in wishes.injected}
     return [
         spec for spec in wanted.specs(with_optional=wishes.with_optional) if _project(spec) not in elsewhere
@@ -228,41 +222,11 @@ def _injected(paths: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _name(wishes: Wishes, source: Source) -> str:
     """What the environment is called: as asked for, as the file says, or as what it is made from."""
-    if given := wishes.name or source.name:
-        return given
+    given = wishes.name or source.name
+    if given and (given in (os.curdir, os.pardir) or re.search(r"[/\\\0]", given)):
+        raise UsageError(
+            f"{given!r} cannot be the name of an environment, because archives and folders are called like "
+            "it: give another one with --name."
+        )
     path = os.path.abspath((*wishes.files, *wishes.imports, "environment")[0])
-    return os.path.basename(path).split(".")[0] or "environment"
-
-
-def _settings(here: Surroundings) -> CondaSettings:
-    texts = []
-    for path in reversed(condarc_files(here.environ, here.home, here.cwd)):
-        try:
-            texts.append((path, Path(path).read_text(encoding="utf-8-sig")))
-        except (OSError, UnicodeDecodeError):
-            continue  # as conda goes on without a file that it cannot read
-    return conda_settings(texts, here.environ)
-
-
-def _site(wishes: Wishes, source: Source, settings: CondaSettings, here: Surroundings, platform: str) -> Site:
-    named = [*wishes.channels, *(source.channels if isinstance(source, Specs) else ())]
-    usual = settings.channels or _USUAL_CHANNELS
-    return Site(
-        channels=[_address(name, here) for name in settings.expand(named, platform)],
-        usual_channels=[_address(name, here) for name in settings.expand(usual, platform)],
-        channel_alias=settings.channel_alias,
-        channel_priority="strict" if settings.strict else "disabled",
-        settings=settings.as_rattler,
-        package_caches=conda_caches(
-            here.environ, here.home, settings.pkgs_dirs, roots(here.environ, here.home, here.cwd)
-        ),
-        rattler_caches=rattler_homes(here.environ, here.home),
-        offline=wishes.offline or settings.offline,
-    )
-
-
-def _address(channel: str, here: Surroundings) -> str:
-    """A channel's name or URL; a folder is one when its path looks like one."""
-    if channel.startswith(("/", "./", "../", "~/", ".\\", "..\\")) or channel in (".", ".."):
-        return Path(here.cwd, os.path.expanduser(channel)).resolve().as_uri()
-    return channel
+    return given or os.path.basename(path).split(".")[0] or "environment"

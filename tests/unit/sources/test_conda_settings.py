@@ -93,7 +93,7 @@ def test_settings_that_are_no_yaml() -> None:
     """Each file that is none, by its name."""
     with pytest.raises(SourceProblem) as error:
         read("channels: [", "a: 1", "b: : c")
-    assert [line.partition(" cannot")[0] for line in str(error.value).splitlines()] == [
-        "conda's settings 0.condarc",
-        "conda's settings 2.condarc",
+    assert [line.partition(" is not YAML: line ")[0] for line in str(error.value).splitlines()] == [
+        "0.condarc",
+        "2.condarc",
     ]
