@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "paths": set(),
     "progress": set(),
+    "digests": set(),
     "runtime": {"model"},
     "relocation": {"model", "runtime"},
     "environment": {"errors", "model", "paths"},
@@ -53,12 +54,13 @@ ALLOWED: dict[str, set[str]] = {
         *("archives", "segments"),  # files that appear when they are whole; how many workers
     },
     "sources": {
-        *("errors", "model", "paths", "progress"),
+        *("digests", "errors", "model", "paths", "progress"),
         *("environment", "archives", "segments", "runtime"),  # what is in environments and archives
     },
-    "packs": {"errors", "runtime"},
+    "packs": {"digests", "errors", "runtime"},
     "creating": {
-        *("api", "archives", "errors", "options", "packs", "progress", "results", "sources", "unpacking"),
+        *("api", "archives", "digests", "errors", "options", "packs", "progress", "results", "sources"),
+        "unpacking",
     },
     "cli": {
         *("api", "archives", "conda_pack", "errors", "model", "options", "packages", "results", "runtime"),

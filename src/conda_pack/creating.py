@@ -15,6 +15,7 @@ from conda_pack import packs
 from conda_pack.api import CondaEnv, selected
 from conda_pack.archives.formats import STDOUT, Format
 from conda_pack.archives.output import AtomicFile, AtomicFolder
+from conda_pack.digests import file_digest
 from conda_pack.errors import EnvironmentFindings, UsageError
 from conda_pack.options import Options, format_of
 from conda_pack.progress import Reporter
@@ -143,7 +144,7 @@ def _pack(
     listed = packs.Pack(
         file=os.path.basename(output.path),
         size=os.path.getsize(output.partial),
-        sha256=packs.file_digest(output.partial),
+        sha256=file_digest(output.partial),
         identity=packed.identity,
     )
     return _Result(msgspec.structs.replace(packed, path=output.path), listed)

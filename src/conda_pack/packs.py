@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import msgspec
 
+from conda_pack.digests import file_digest
 from conda_pack.errors import CondaPackException, DamagedArchive, NotForThisMachine
 from conda_pack.runtime.preflight import MACHINES, Machine, fits, this_machine
 
 NAME = "packs.json"
 _VERSION = 1
 _LARGEST = 1 << 24
-_BLOCK = 1 << 20
 
 
 class Pack(msgspec.Struct, frozen=True):
@@ -98,12 +97,3 @@ def _read(path: str) -> dict[str, Pack]:
     if packs.version != _VERSION:
         raise DamagedArchive(f"{path} has the version {packs.version}: a newer conda-pack reads it.")
     return packs.packs
-
-
-def file_digest(path: str) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    state = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            state.update(block)
-    return state.hexdigest()

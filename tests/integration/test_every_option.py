@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conda_pack.archives.formats import FORMATS, format_names, levels_help
+from conda_pack.cli.main import COMMANDS
 from demo.packages import PLACEHOLDER
 from tests.support.archives import (
     SEGMENT,
@@ -357,9 +358,8 @@ def test_every_option_is_on_some_page(pages: str) -> None:
 
 def test_every_option_on_a_page_is_one(pages: str) -> None:
     """What the pages tell of these commands there is."""
-    known = set(
-        re.findall(r"--[a-z][a-z0-9-]+", conda_pack("--help").out + conda_pack("unpack", "--help").out)
-    )
+    help_of_all = "".join(conda_pack(command, "--help").out for command in COMMANDS)
+    known = set(re.findall(r"--[a-z][a-z0-9-]+", help_of_all))
     shown = re.findall(r"^conda-pack (.*)$", pages, re.MULTILINE)
     assert len(shown) > 20
     own = (line.partition(" -- ")[0] for line in shown)  # without those of the command that is run

@@ -12,22 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from conda_pack.sources.imports.model import Version, Versions
+from conda_pack.sources.pythons import SYSTEMS, machine_of
 
-#: What sys.platform, os.name and platform.system() are on conda's platforms (docs.python.org, sys.platform).
-_SYSTEMS = {
-    "linux": ("linux", "posix", "Linux"),
-    "osx": ("darwin", "posix", "Darwin"),
-    "win": ("win32", "nt", "Windows"),
-}
-#: What platform.machine() is there, where it is not the second word of the platform itself.
-_MACHINES = {
-    "linux-64": "x86_64",
-    "linux-32": "i686",
-    "osx-64": "x86_64",
-    "win-64": "AMD64",
-    "win-32": "x86",
-    "win-arm64": "ARM64",
-}
 _OF_32_BITS = ("-32", "-armv6l", "-armv7l", "-ppc", "-riscv32")
 _INTERPRETER = "CPython"  # what conda's Python is
 _METHODS: dict[str, Callable[..., Any]] = {
@@ -280,12 +266,11 @@ def _fact(name: str | None, target: Target | None) -> Any:
         return _UNKNOWN
     if name in ("sys.version_info", "sys.version_info.major", "sys.version_info.minor"):
         return _version(target.python, name.rpartition(".")[2])
-    family, _, rest = target.platform.partition("-")
-    systems = _SYSTEMS.get(family)
+    systems = SYSTEMS.get(target.platform.partition("-")[0])
     if systems is not None and name in _OF_SYSTEM:
         return systems[_OF_SYSTEM.index(name)]
     if name == "platform.machine()":
-        return _MACHINES.get(target.platform, rest)
+        return machine_of(target.platform)
     if name == "sys.maxsize":
         return 2**31 - 1 if target.platform.endswith(_OF_32_BITS) else 2**63 - 1
     return _UNKNOWN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -10,12 +9,11 @@ from collections.abc import Callable
 from rattler import MatchSpec, PackageCache, RepoDataRecord, Subdir, install
 from rattler.install import InstallerReporter
 
+from conda_pack.digests import file_digest
 from conda_pack.sources.making.network import Network
 from conda_pack.sources.making.problems import Unmakeable, public
 from conda_pack.sources.making.protocol import Event, Job
 from conda_pack.sources.making.records import local_path
-
-_BLOCK = 1 << 20
 
 
 async def link(
@@ -87,22 +85,13 @@ def _refused(record: RepoDataRecord) -> str | None:
         return f"There is no package {path}."
     for kind, wanted in (("sha256", record.sha256), ("md5", record.md5)):
         if wanted is not None:
-            have = digest(path, kind)
+            have = file_digest(path, kind)
             if have != wanted.hex():
                 return (
                     f"{path} is not what it should be: its {kind} is {have}, and {wanted.hex()} is expected. "
                     "Fetch it anew, or index its channel again."
                 )
     return None
-
-
-def digest(path: str, kind: str) -> str:
-    """The digest of a file, in hexadecimal."""
-    state = hashlib.new(kind, usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            state.update(block)
-    return state.hexdigest()
 
 
 def _in_conda_caches(records: list[RepoDataRecord], folders: list[str]) -> dict[str, str]:
@@ -114,7 +103,7 @@ def _in_conda_caches(records: list[RepoDataRecord], folders: list[str]) -> dict[
         for folder in folders:
             path = os.path.join(folder, record.file_name)
             try:
-                fits = os.path.getsize(path) == record.size and digest(path, "sha256") == record.sha256.hex()
+                fits = os.path.getsize(path) == record.size and file_digest(path) == record.sha256.hex()
             except OSError:
                 continue
             if fits:

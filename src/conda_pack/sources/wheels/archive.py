@@ -5,7 +5,6 @@ Source: https://packaging.python.org/en/latest/specifications/binary-distributio
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import zipfile
@@ -112,15 +111,6 @@ def _parsed_name(path: str) -> tuple[str, Version, frozenset[Tag]]:
 def _said(error: BaseException) -> str:
     issues = getattr(error, "issues", None)
     return "; ".join(issues) if issues else str(error).rstrip(".") or type(error).__name__
-
-
-def sha256_of(path: str) -> str:
-    """A file's digest, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def combined(problems: Sequence[CondaPackException]) -> CondaPackException:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from conda_pack.digests import file_digest
 from conda_pack.errors import SourceProblem
 from conda_pack.progress import Reporter
 from conda_pack.sources.model import Wheel
-from conda_pack.sources.wheels.archive import Chosen, sha256_of
+from conda_pack.sources.wheels.archive import Chosen
 from conda_pack.sources.wheels.explaining import explain
 from conda_pack.sources.wheels.running import download
 from conda_pack.sources.wheels.target import Target
@@ -97,6 +98,6 @@ def _take(wheel: Wheel, path: str) -> list[str]:
             return [f"{source} cannot be read: {error.strerror}."]
     elif not os.path.isfile(path):
         return [f"{location} came as a file of another name: lock it by the URL of the wheel itself."]
-    if wheel.sha256 is not None and (digest := sha256_of(path)) != wheel.sha256.lower():
+    if wheel.sha256 is not None and (digest := file_digest(path)) != wheel.sha256.lower():
         return [f"{location} is not what was locked: its sha256 should be {wheel.sha256} and is {digest}."]
     return []

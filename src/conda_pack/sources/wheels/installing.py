@@ -17,11 +17,12 @@ from dataclasses import dataclass
 
 from installer.sources import WheelFile
 
+from conda_pack.digests import file_digest
 from conda_pack.environment.read import read_records
 from conda_pack.errors import SourceProblem, UnsafeArchive, WriteFailed
 from conda_pack.paths import folders_of
 from conda_pack.progress import Reporter
-from conda_pack.sources.wheels.archive import PIECE, Chosen, combined, open_wheel, sha256_of
+from conda_pack.sources.wheels.archive import PIECE, Chosen, combined, open_wheel
 from conda_pack.sources.wheels.checking import brought, is_version
 from conda_pack.sources.wheels.placing import Item, Placed, place, source_name
 from conda_pack.sources.wheels.projects import Project, read_installed
@@ -149,7 +150,7 @@ def _is_same(path: str, pieces: Iterable[bytes]) -> bool:
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
-    return digest.hexdigest() == sha256_of(path)
+    return digest.hexdigest() == file_digest(path)
 
 
 def _real(prefix: str, path: str) -> str:

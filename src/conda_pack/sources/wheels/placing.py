@@ -18,8 +18,9 @@ from installer.records import parse_record_file
 from installer.sources import WheelFile
 from installer.utils import parse_entrypoints, parse_metadata_file
 
+from conda_pack.digests import file_digest
 from conda_pack.errors import SourceProblem, UnsafeArchive
-from conda_pack.sources.wheels.archive import Chosen, is_safe, open_wheel, read_project, sha256_of
+from conda_pack.sources.wheels.archive import Chosen, is_safe, open_wheel, read_project
 from conda_pack.sources.wheels.projects import Project
 from conda_pack.sources.wheels.scripts import entry_point
 from conda_pack.sources.wheels.target import Target
@@ -162,7 +163,7 @@ def _added(wheel: Chosen, info: str) -> dict[str, bytes]:
 def _direct_url(wheel: Chosen) -> bytes:
     parts = urlsplit(wheel.url)
     host = parts.netloc.rpartition("@")[2]  # without anybody's password
-    digest = sha256_of(wheel.path)
+    digest = file_digest(wheel.path)
     archive = {"hash": f"sha256={digest}", "hashes": {"sha256": digest}}
     document = {"archive_info": archive, "url": urlunsplit((parts.scheme, host, parts.path, parts.query, ""))}
     return json.dumps(document, sort_keys=True).encode()

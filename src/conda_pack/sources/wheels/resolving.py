@@ -20,10 +20,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from conda_pack.digests import file_digest
 from conda_pack.errors import SourceProblem
 from conda_pack.progress import Reporter
 from conda_pack.sources.model import PipRequirements
-from conda_pack.sources.wheels.archive import Chosen, read_project, sha256_of
+from conda_pack.sources.wheels.archive import Chosen, read_project
 from conda_pack.sources.wheels.checking import check, is_satisfied, is_wanted, parse_requirement
 from conda_pack.sources.wheels.explaining import explain, not_found
 from conda_pack.sources.wheels.projects import Project
@@ -227,7 +228,7 @@ def _shown(installed: Mapping[str, Project], target: Target, folder: str) -> _Sh
         except (InvalidRequirement, InvalidVersion):
             continue  # pip cannot take it; the check afterwards still sees it
         # not ==, which would let an index have a build of the same version, with a local part
-        versions[f"{project.name}==={Version(project.version)}"] = sha256_of(wheel)
+        versions[f"{project.name}==={Version(project.version)}"] = file_digest(wheel)
     return _Shown(versions, tuple(conditions))
 
 

@@ -15,22 +15,8 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 
 from conda_pack.environment.read import read_records
 from conda_pack.errors import SourceProblem
+from conda_pack.sources.pythons import SYSTEMS, machine_of
 
-#: conda's names of systems → sys_platform, platform_system, os_name.
-_SYSTEMS = {
-    "linux": ("linux", "Linux", "posix"),
-    "osx": ("darwin", "Darwin", "posix"),
-    "win": ("win32", "Windows", "nt"),
-}
-#: conda platforms → platform_machine, as Python tells it there. Others have conda's own word: linux-aarch64.
-_MACHINES = {
-    "linux-64": "x86_64",
-    "linux-32": "i686",
-    "osx-64": "x86_64",
-    "win-64": "AMD64",
-    "win-32": "x86",
-    "win-arm64": "ARM64",
-}
 _WINDOWS_TAGS = {"win-64": "win_amd64", "win-32": "win32", "win-arm64": "win_arm64"}
 #: The glibc of the manylinux that had a name before they were numbered (PEP 600).
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -74,7 +60,7 @@ class Target:
     @property
     def machine(self) -> str:
         """What markers call ``platform_machine``."""
-        return _MACHINES.get(self.platform, self.platform.partition("-")[2])
+        return machine_of(self.platform)
 
     @property
     def site_packages(self) -> str:
@@ -128,7 +114,7 @@ class Target:
 
     def environment(self) -> dict[str, str]:
         """What markers ask for. The release and version of a system that nobody has seen are empty."""
-        sys_platform, system, os_name = _SYSTEMS[self.family]
+        sys_platform, os_name, system = SYSTEMS[self.family]
         return {
             "sys_platform": sys_platform,
             "platform_system": system,
@@ -164,7 +150,7 @@ def read_target(prefix: str, *, glibc: str | None = None, macos: str | None = No
     if re.search("pypy|graalpy", python.build):
         raise SourceProblem(f"{python.dist} is no CPython: wheels are put into CPython's environments only.")
     threads = re.search(r"_cp\d+t$", python.build) or re.search(r"python[\d.]+t/", site_packages or "")
-    if python.subdir.partition("-")[0] not in _SYSTEMS:
+    if python.subdir.partition("-")[0] not in SYSTEMS:
         raise SourceProblem(f"No wheels are known to fit {python.subdir}, the platform of {python.dist}.")
     given = {"glibc": glibc, "macos": macos}
     return Target(
