@@ -8,6 +8,7 @@ small files. 35,000 files of 1.4 GB on two cores: unpacking takes 3.0 s (4.8 s o
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import pickle
 import signal
@@ -17,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from mmap import mmap
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
@@ -104,6 +104,7 @@ class Processes(Generic[T]):
     def release(self, told: Told) -> None:
         """The buffers of a result are needed no more."""
         if told.slot is not None:
+            self._arena.trim(told.slot)
             self._free.append(told.slot)
 
     def _fork(self) -> None:
@@ -174,9 +175,21 @@ class Arena:
     _SLOT = 20 << 20
     #: Smaller ones are sent.
     _LEAST = 64 << 10
+    #: What a slot keeps of its memory from one result to the next: what compressed segments need. Where it
+    #: keeps all, .tar takes 252 to 279 MiB of all processes together instead of 238 to 245, and 0.3 s of 4.3
+    #: less; .tar.zst and .tar.gz take the same.
+    _KEPT = 4 << 20
 
     def __init__(self, slots: int) -> None:
-        self._view = memoryview(mmap(-1, self._SLOT * slots) if slots else b"")
+        self._map = mmap.mmap(-1, self._SLOT * slots) if slots else None
+        self._view = memoryview(self._map if self._map is not None else b"")
+
+    def trim(self, slot: int) -> None:
+        """Give back most of the memory of a slot whose result is needed no more."""
+        if self._map is not None and hasattr(mmap, "MADV_REMOVE"):  # which is Linux's
+            start = slot * self._SLOT + self._KEPT
+            with suppress(OSError):  # of a kernel that is only like it
+                self._map.madvise(mmap.MADV_REMOVE, start, self._SLOT - self._KEPT)
 
     def pickled(self, value: object, slot: int | None) -> tuple[bytes, list[int]]:
         """A result, and how many bytes each of its buffers has that lie in the slot now."""

@@ -5,6 +5,9 @@ They are forked by scripts, as in test_spread.py, where errors, interrupts and k
 
 from __future__ import annotations
 
+import mmap
+from pickle import PickleBuffer
+
 import pytest
 
 from conda_pack.segments.processes import Arena
@@ -68,6 +71,19 @@ def test_buffers_come_back(kind: str) -> None:
     """)
     expected = [f"{size} True {LEAST <= size <= SLOT}" for size in sizes]
     assert sorted(expected) == sorted(lines)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="NOT LINUX, which alone takes memory back!")
+def test_slots_give_memory_back() -> None:
+    """What a result took beyond what slots keep is free when it is released; its neighbours stay."""
+    arena = Arena(3)
+    content = b"x" * (SLOT - 1)
+    taken = [arena.pickled(PickleBuffer(content), slot) for slot in range(3)]
+    arena.trim(1)
+    values = [bytes(arena.value(pickled, slot, sizes)) for slot, (pickled, sizes) in enumerate(taken)]
+    kept = Arena._KEPT
+    assert values == [content, content[:kept] + bytes(len(content) - kept), content]
+    Arena(0).trim(0)  # nothing to give
 
 
 def test_without_slots_all_is_sent() -> None:
