@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from conda_pack.errors import UsageError
-from conda_pack.runtime.preflight import MACHINES, SYSTEMS, glibc, macos, this_machine
+from conda_pack.runtime.preflight import MACHINES, SYSTEMS, Machine, fits, glibc, macos, this_machine
 
 #: Platforms that conda has packages for (rattler_conda_types' list, less those without a system).
 PLATFORMS = (
@@ -34,15 +34,17 @@ _OVERRIDABLE = ("__glibc", "__osx", "__linux", "__win", "__cuda", "__archspec")
 
 def this_platform() -> str:
     """The conda platform of this machine."""
-    machine = this_machine({})
-    for platform, names in MACHINES.items():
-        if SYSTEMS[platform.split("-")[0]] == machine.system and machine.machine == names[0]:
-            return platform
+    return platform_of(this_machine({}))
+
+
+def platform_of(machine: Machine) -> str:
+    """The conda platform of a machine: its own, where it runs programs of others, too."""
     families = {system: family for family, system in SYSTEMS.items()}
-    for platform, names in MACHINES.items():
-        if SYSTEMS[platform.split("-")[0]] == machine.system and machine.machine in names:
-            return platform
-    return f"{families.get(machine.system, machine.system.lower())}-{machine.machine}"
+    named = f"{families.get(machine.system, machine.system.lower())}-{machine.machine}"
+    if named in PLATFORMS:  # as osx-arm64, where Rosetta runs osx-64
+        return named
+    runs = [name for name in MACHINES if fits(name, machine)]
+    return min(runs, key=lambda name: MACHINES[name].index(machine.machine), default=named)
 
 
 def check_platforms(platforms: tuple[str, ...]) -> None:

@@ -8,9 +8,11 @@ import pytest
 import rattler
 
 from conda_pack.errors import UsageError
+from conda_pack.runtime.preflight import Machine
 from conda_pack.sources.targets import (
     PLATFORMS,
     check_platforms,
+    platform_of,
     system_version,
     this_platform,
     virtual_packages,
@@ -20,6 +22,27 @@ from conda_pack.sources.targets import (
 def test_this_platform() -> None:
     """As rattler says."""
     assert this_platform() == str(rattler.Subdir.current())
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("Linux", "x86_64", "linux-64"),
+        ("Linux", "i686", "linux-32"),
+        ("Linux", "aarch64", "linux-aarch64"),
+        ("Linux", "arm64", "linux-aarch64"),
+        ("Linux", "armv7l", "linux-armv7l"),
+        ("Linux", "ppc64le", "linux-ppc64le"),
+        ("Darwin", "x86_64", "osx-64"),
+        ("Darwin", "arm64", "osx-arm64"),
+        ("Windows", "AMD64", "win-64"),
+        ("Windows", "ARM64", "win-arm64"),
+        ("FreeBSD", "amd64", "freebsd-amd64"),
+    ],
+)
+def test_platform_of(system: str, machine: str, expected: str) -> None:
+    """Its own, not another one whose programs it runs as well."""
+    assert platform_of(Machine(system, machine, {})) == expected
 
 
 def test_platforms() -> None:
