@@ -52,7 +52,8 @@ def create(
             output = _output(environment.order, options, several)
             result = _pack(environment.order, env, replace(options, output=output), publishing, reporter)
             packed.append(result.packed)
-            archives[environment.order.platform] = result.listed
+            if listing is not None:
+                archives[environment.order.platform] = _listed(result)
         if listing is not None:
             listing.file.write(packs.write_packs(made[0].order.name, archives))
     return Created(packs=packed, listing=listing.path if listing is not None else None)
@@ -117,7 +118,7 @@ def _output(order: Order, options: Options, several: bool) -> str:
 @dataclass(frozen=True, slots=True)
 class _Result:
     packed: Packed
-    listed: packs.Pack
+    partial: str  # where the archive is until it gets its own name
 
 
 def _pack(
@@ -129,7 +130,7 @@ def _pack(
     if options.output == STDOUT or kind.writer == "folder" or kind.name == "parcel":
         _prove(order, env.prefix, reporter)  # before it is packed: nothing unpacks these
         packed = env.packed(options, reporter)
-        return _Result(packed, packs.Pack(packed.path, 0, "", packed.identity))
+        return _Result(packed, packed.path)
     output = publishing.enter_context(AtomicFile(options.output, force=options.force))
     packed = env.packed(replace(options, output=output.partial, format=kind.name, force=True), reporter)
     if kind.writer == "squashfs" or options.dest_prefix:
@@ -141,13 +142,17 @@ def _pack(
             place = os.path.join(folder, order.name)
             unpacked(output.partial, place, options.n_threads, reporter, preflight=False)
             _prove(order, place, reporter)
-    listed = packs.Pack(
-        file=os.path.basename(output.path),
-        size=os.path.getsize(output.partial),
-        sha256=file_digest(output.partial),
-        identity=packed.identity,
+    return _Result(msgspec.structs.replace(packed, path=output.path), output.partial)
+
+
+def _listed(result: _Result) -> packs.Pack:
+    """What packs.json says of an archive."""
+    return packs.Pack(
+        file=os.path.basename(result.packed.path),
+        size=os.path.getsize(result.partial),
+        sha256=file_digest(result.partial),
+        identity=result.packed.identity,
     )
-    return _Result(msgspec.structs.replace(packed, path=output.path), listed)
 
 
 def _prove(order: Order, prefix: str, reporter: Reporter) -> None:
