@@ -18,16 +18,11 @@ SYSTEMS = {
     "osx": System("darwin", "posix", "Darwin"),
     "win": System("win32", "nt", "Windows"),
 }
-_MACHINES = {
-    "linux-64": "x86_64",
-    "linux-32": "i686",
-    "osx-64": "x86_64",
-    "win-64": "AMD64",
-    "win-32": "x86",
-    "win-arm64": "ARM64",
-}
+#: By the second word of a platform, but for those of Windows.
+_MACHINES = {"64": "x86_64", "32": "i686", "win-64": "AMD64", "win-32": "x86", "win-arm64": "ARM64"}
 
 
 def machine_of(platform: str) -> str:
     """``platform.machine()`` on a platform of conda's: mostly the word that is its second part."""
-    return _MACHINES.get(platform, platform.partition("-")[2])
+    second = platform.partition("-")[2]
+    return _MACHINES.get(platform, _MACHINES.get(second, second))

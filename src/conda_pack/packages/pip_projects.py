@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from conda_pack.environment.distributions import record_rows
+from conda_pack.environment.distributions import is_packaged, record_rows
 from conda_pack.environment.editable import EGG_LINK
 from conda_pack.environment.modules import module_paths, normalised
 from conda_pack.environment.places import is_above
@@ -91,19 +91,14 @@ class _Reader:
                 yield Project(normalised(name[: -len(EGG_LINK)]), "", path, paths=(path,))
 
     def _is_packaged(self, metadata: str) -> bool:
-        """Whether a conda package brought this folder, and nobody has installed over it since.
-
-        pip can replace a package by the same version of it: only INSTALLER is then another.
-        """
         installer = f"{metadata}/INSTALLER"
         text = self._bytes(installer)
-        if installer not in self._claimed:
-            is_claimed = metadata in self._claimed or metadata in self._claimed_folders
-            return is_claimed and text is None
-        digest = self._claimed[installer].sha256
-        if text is None or digest is None:
-            return text is None or text.strip() == b"conda"
-        return hashlib.sha256(text).hexdigest() == digest
+        return is_packaged(
+            self._claimed.get(installer),
+            has_claims=metadata in self._claimed or metadata in self._claimed_folders,
+            digest=hashlib.sha256(text).hexdigest() if text is not None else None,
+            text=lambda: text,
+        )
 
     def _project(self, name: str, version: str, site: str, metadata: str) -> Project:
         listed = self._listed(site, metadata)

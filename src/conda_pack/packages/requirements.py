@@ -10,16 +10,9 @@ from typing import Any
 
 from conda_pack.environment.distributions import METADATA_FILE
 from conda_pack.environment.modules import normalised
+from conda_pack.environment.pythons import SYSTEMS, machine_of
 from conda_pack.errors import ToolMissing
 from conda_pack.model import Platform, Record
-
-#: conda's names of systems and machines → Python's: sys_platform, platform_system, os_name; platform_machine.
-_SYSTEMS = {
-    "linux": ("linux", "Linux", "posix"),
-    "osx": ("darwin", "Darwin", "posix"),
-    "win": ("win32", "Windows", "nt"),
-}
-_MACHINES = {"64": "x86_64", "32": "i686", "win-64": "AMD64", "win-32": "x86", "win-arm64": "ARM64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +106,11 @@ def _brought(records: Iterable[Record]) -> Mapping[str, str]:
 
 def _environment(python: str | None, platform: Platform) -> dict[str, str]:
     """What markers ask for: the environment's, not this machine's (dependency specifiers, PyPA)."""
-    system, name, os_name = _SYSTEMS.get(platform.family, _SYSTEMS["linux"])
-    machine = platform.subdir.partition("-")[2]
-    environment = {"extra": "", "sys_platform": system, "platform_system": name, "os_name": os_name}
-    environment["platform_machine"] = _MACHINES.get(platform.subdir, _MACHINES.get(machine, machine))
+    environment = {
+        "extra": "",
+        **SYSTEMS.get(platform.family, SYSTEMS["linux"])._asdict(),
+        "platform_machine": machine_of(platform.subdir),
+    }
     if python is not None:
         environment |= {
             "python_full_version": python,

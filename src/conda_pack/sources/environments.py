@@ -14,9 +14,9 @@ import msgspec
 from conda_pack.errors import SourceProblem
 from conda_pack.progress import Reporter
 from conda_pack.sources.caches import workshop
+from conda_pack.sources.exports.installed import STATE
 from conda_pack.sources.making.crew import make
 from conda_pack.sources.making.protocol import Made
-from conda_pack.sources.model import Wheel
 from conda_pack.sources.orders import Order
 from conda_pack.sources.sites import Surroundings
 from conda_pack.sources.targets import system_version, this_platform
@@ -27,8 +27,6 @@ from conda_pack.sources.wheels.installing import install
 from conda_pack.sources.wheels.projects import read_installed
 from conda_pack.sources.wheels.resolving import resolve
 from conda_pack.sources.wheels.target import read_target
-
-STATE = "conda-meta/state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def _add_wheels(
     target = read_target(prefix, glibc=version, macos=version)
     installed = read_installed(prefix, target.site_packages)
     offline = order.job.site.offline
-    locked = [Wheel(_beside(wheel.location, order.job.lock), wheel.sha256) for wheel in made.wheels]
+    locked = [replace(wheel, location=_beside(wheel.location, order.job.lock)) for wheel in made.wheels]
     chosen = fetch(locked, target, folder, offline=offline, reporter=reporter) if locked else []
     if order.pip.requirements:  # pip finds what fits those that are injected, too
         wanted = replace(order.pip, requirements=(*order.pip.requirements, *order.wheels))

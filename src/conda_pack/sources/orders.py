@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from conda_pack.environment.modules import normalised
 from conda_pack.errors import SourceProblem, UsageError
 from conda_pack.progress import Reporter
 from conda_pack.sources.files.reading import merged, read_source
@@ -17,7 +18,7 @@ from conda_pack.sources.imports.model import Scan, Versions
 from conda_pack.sources.imports.needs import Needs, needs
 from conda_pack.sources.imports.scanning import scan
 from conda_pack.sources.making.crew import make, survey
-from conda_pack.sources.making.protocol import Job, PinnedPackage
+from conda_pack.sources.making.protocol import Job
 from conda_pack.sources.model import Explicit, Lock, PipRequirements, Source, Specs
 from conda_pack.sources.sites import Surroundings, settings_of, site
 from conda_pack.sources.targets import check_platforms, this_platform, virtual_packages
@@ -177,8 +178,7 @@ def _order(wishes: Wishes, source: Source, job: Job, wanted: Needs | None, wheel
         )
     elif isinstance(source, Explicit):
         pip = source.pip
-        pinned = [PinnedPackage(package.url, package.sha256, package.md5) for package in source.packages]
-        job = msgspec.structs.replace(job, pinned=pinned)
+        job = msgspec.structs.replace(job, pinned=list(source.packages))
     else:
         pip, variables = source.pip, dict(source.variables)
         job = msgspec.structs.replace(job, specs=[*source.conda, *_import_specs(wishes, source, wanted)])
@@ -202,7 +202,7 @@ def _import_specs(wishes: Wishes, source: Specs, wanted: Needs | None) -> list[s
 def _project(text: str) -> str:
     """The name that a requirement, a spec or a file's name begins with, normalised (PEP 503)."""
     match = re.match(r"[A-Za-z0-9._-]+?(?=-\d|[^A-Za-z0-9._-]|$)", text)
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
+    return normalised(match[0]) if match else ""
 
 
 def _injected(paths: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from conda_pack.environment.distributions import is_packaged
 from conda_pack.environment.editable import EGG_LINK, egg_link_location
 from conda_pack.environment.locate import locate
 from conda_pack.environment.read import platform_of, read_bytes, read_records
@@ -131,19 +132,14 @@ def _projects(site: str, files: Files, claims: Mapping[str, Claim]) -> Iterator[
             yield msgspec.structs.replace(project, editable=location)
 
 
-def _is_packaged(metadata: str, files: Files, claims: Mapping[str, Claim], is_claimed: bool) -> bool:
-    """Whether a conda package brought this folder, and nobody has installed over it since.
-
-    pip can replace a package by the same version of it: only INSTALLER is then another.
-    """
+def _is_packaged(metadata: str, files: Files, claims: Mapping[str, Claim], has_claims: bool) -> bool:
     installer = f"{metadata}/INSTALLER"
-    digest = files.digest(installer)
-    if installer not in claims:
-        return is_claimed and digest is None
-    expected = claims[installer].sha256
-    if digest is None or expected is not None:
-        return digest in (None, expected)
-    return (files.read(installer) or b"").strip() == b"conda"
+    return is_packaged(
+        claims.get(installer),
+        has_claims=has_claims,
+        digest=files.digest(installer),
+        text=lambda: files.read(installer),
+    )
 
 
 def _variables(text: bytes | None, source: str) -> dict[str, str]:

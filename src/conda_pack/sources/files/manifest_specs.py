@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from conda_pack.environment.modules import normalised
 from conda_pack.sources.files.selectors import names_of
 
 Table = Mapping[str, Any]
@@ -39,7 +40,7 @@ def normal_name(requirement: str) -> str:
     >>> normal_name("Zope.Interface[test] >=5")
     'zope-interface'
     """
-    return re.sub(r"[-_.]+", "-", _NOT_A_NAME.sub("", requirement.strip())).lower()
+    return normalised(_NOT_A_NAME.sub("", requirement.strip()))
 
 
 def conda_specs(feature: Table, names: frozenset[str], findings: list[str]) -> list[str]:

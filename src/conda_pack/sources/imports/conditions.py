@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from conda_pack.environment.pythons import SYSTEMS, machine_of
 from conda_pack.sources.imports.model import Version, Versions
-from conda_pack.sources.pythons import SYSTEMS, machine_of
 
 _OF_32_BITS = ("-32", "-armv6l", "-armv7l", "-ppc", "-riscv32")
 _INTERPRETER = "CPython"  # what conda's Python is

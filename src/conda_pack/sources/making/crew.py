@@ -22,7 +22,6 @@ sys.path[:] = [folder for folder in sys.path if folder]
 from conda_pack.sources.making.helper import main
 main()
 """
-_LINES_KEPT = 5
 _PATIENCE = 0.2  # seconds without a word from anybody
 
 
@@ -149,6 +148,6 @@ def _follow(
 
 def _died(helper: _Helper) -> SourceProblem:
     code = helper.process.wait()
-    said = [line for line in helper.errors if line.strip()][-_LINES_KEPT:]
+    said = [line for line in helper.errors if line.strip()]
     reason = said[-1].rstrip(".") if said else f"it ended with {code}"
     return SourceProblem(f"py-rattler could not make the environment: {reason}.")

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from rattler import CondaLockedBinaryPackage, LockFile, MatchSpec, PypiLockedPackage, RepoDataRecord
 
+from conda_pack.environment.modules import normalised
+from conda_pack.sources.files.manifest_specs import normal_name
 from conda_pack.sources.making.problems import Unmakeable, sentence
-from conda_pack.sources.making.protocol import Job, LockedWheel
+from conda_pack.sources.making.protocol import Job
+from conda_pack.sources.model import Wheel
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Found:
     """The packages of an environment, and the wheels that its lock has besides."""
 
     records: list[RepoDataRecord]
-    wheels: list[LockedWheel]
+    wheels: list[Wheel]
 
 
 def read_lock(path: str) -> LockFile:
@@ -49,7 +52,7 @@ def locked(job: Job) -> Found:
             records.append(package.repo_data_record())
         elif isinstance(package, PypiLockedPackage):
             digest = package.hashes.sha256 if package.hashes is not None else None
-            wheels.append(LockedWheel(package.name, package.location, digest.hex() if digest else None))
+            wheels.append(Wheel(package.location, digest.hex() if digest else None))
         else:
             reasons.append(
                 f"{package.name} is to be built from {package.location}; only packages are packed."
@@ -68,18 +71,13 @@ def _outdated(job: Job, records: list[RepoDataRecord], projects: list[PypiLocked
         if not any(record.matches(spec) for record in records)
     ]
     # a project that the solver took from a channel is satisfied by that package
-    there = {record.name.normalized.replace("_", "-").replace(".", "-") for record in records}
+    there = {normalised(record.name.normalized) for record in records}
     absent += [
         text
         for text in job.wanted_pip
-        if not any(project.satisfies(text) for project in projects) and _project(text) not in there
+        if not any(project.satisfies(text) for project in projects) and normal_name(text) not in there
     ]
     return [
         f"{job.lock} is out of date: it has nothing for {text!r}, which its manifest asks for. Run pixi lock."
         for text in absent
     ]
-
-
-def _project(requirement: str) -> str:
-    name = "".join(char if char.isalnum() or char in "-_." else " " for char in requirement).split()[0]
-    return name.lower().replace("_", "-").replace(".", "-")

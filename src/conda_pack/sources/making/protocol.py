@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-
-class PinnedPackage(msgspec.Struct, frozen=True):
-    """A package file, exactly (model.Pinned)."""
-
-    url: str
-    sha256: str | None = None
-    md5: str | None = None
+from conda_pack.sources.model import Pinned, Wheel
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -44,7 +38,7 @@ class Job(msgspec.Struct, frozen=True):
     platform: str
     site: Site
     specs: list[str] = []
-    pinned: list[PinnedPackage] = []
+    pinned: list[Pinned] = []
     lock: str | None = None
     environment: str = "default"
     wanted_conda: list[str] = []
@@ -72,18 +66,7 @@ class LinkedPackage(msgspec.Struct, frozen=True):
 
     name: str
     version: str
-    build: str
-    url: str
-    sha256: str | None
     noarch: str | None
-
-
-class LockedWheel(msgspec.Struct, frozen=True):
-    """A wheel that the lock has for this platform."""
-
-    name: str
-    location: str
-    sha256: str | None
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -94,7 +77,7 @@ class Made(msgspec.Struct, frozen=True):
     """
 
     packages: list[LinkedPackage]
-    wheels: list[LockedWheel]
+    wheels: list[Wheel]
     unproved: list[str] = []
     ran_scripts: bool = False
 

@@ -27,7 +27,8 @@ from conda_pack.sources.making.candidates import check_names
 from conda_pack.sources.making.locks import Found, locked
 from conda_pack.sources.making.network import Network
 from conda_pack.sources.making.problems import Unmakeable, sentence
-from conda_pack.sources.making.protocol import Job, LinkedPackage, PinnedPackage
+from conda_pack.sources.making.protocol import Job, LinkedPackage
+from conda_pack.sources.model import Pinned
 
 
 async def find(job: Job, network: Network) -> Found:
@@ -79,7 +80,7 @@ def virtual_packages(job: Job) -> list[GenericVirtualPackage]:
     return made
 
 
-async def _pinned(package: PinnedPackage, network: Network) -> RepoDataRecord:
+async def _pinned(package: Pinned, network: Network) -> RepoDataRecord:
     path = local_path(package.url)
     if path is not None:
         record = await of_file(path)
@@ -104,7 +105,7 @@ async def of_file(path: str) -> RepoDataRecord:
         raise Unmakeable([f"{path} is no conda package: {sentence(error)}"]) from error
 
 
-async def _of_url(package: PinnedPackage, network: Network) -> RepoDataRecord:
+async def _of_url(package: Pinned, network: Network) -> RepoDataRecord:
     filename = unquote(package.url.rsplit("/", 1)[1])
     archive = await PackageArchive.from_url(network.client, package.url)
     index = await archive.read_file("info/index.json")
@@ -130,8 +131,5 @@ def described(record: RepoDataRecord) -> LinkedPackage:
     return LinkedPackage(
         name=record.name.normalized,
         version=str(record.version),
-        build=str(record.build),
-        url=record.url,
-        sha256=record.sha256.hex() if record.sha256 is not None else None,
         noarch=None if record.noarch.none else ("python" if record.noarch.python else "generic"),
     )

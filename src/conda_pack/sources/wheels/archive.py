@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from installer.exceptions import InstallerError
 from installer.sources import WheelFile
@@ -44,6 +45,12 @@ class Chosen:
     path: str
     requested: bool = False
     url: str = ""
+
+
+def file_name(place: str) -> str:
+    """The name that a path or URL ends in."""
+    path = urlsplit(place).path if "://" in place or place.startswith("file:") else place
+    return unquote(path).rpartition("/")[2]
 
 
 def tags_of(path: str) -> frozenset[Tag]:

@@ -7,14 +7,14 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from conda_pack.digests import file_digest
 from conda_pack.errors import SourceProblem
 from conda_pack.progress import Reporter
 from conda_pack.sources.model import Wheel
-from conda_pack.sources.wheels.archive import Chosen
+from conda_pack.sources.wheels.archive import Chosen, file_name
 from conda_pack.sources.wheels.explaining import explain
 from conda_pack.sources.wheels.running import download
 from conda_pack.sources.wheels.target import Target
@@ -31,7 +31,7 @@ def fetch(
     another file than was locked; and ToolMissing.
     """
     wheels = [_without_fragment(wheel) for wheel in wheels]
-    names = [_file_name(wheel.location) for wheel in wheels]
+    names = [file_name(wheel.location) for wheel in wheels]
     remote = [wheel for wheel in wheels if _REMOTE.match(wheel.location) and _is_wheel(wheel)]
     problems = [
         f"{wheel.location} is no wheel: only wheels are packed. Build one of it, and lock that."
@@ -70,12 +70,7 @@ def _without_fragment(wheel: Wheel) -> Wheel:
 
 
 def _is_wheel(wheel: Wheel) -> bool:
-    return _file_name(wheel.location).endswith(".whl")
-
-
-def _file_name(location: str) -> str:
-    path = urlsplit(location).path if "://" in location else location
-    return unquote(path).rpartition("/")[2]
+    return file_name(wheel.location).endswith(".whl")
 
 
 def _download(wheels: Sequence[Wheel], target: Target, folder: str, place: str) -> list[str]:

@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -24,7 +23,7 @@ from conda_pack.digests import file_digest
 from conda_pack.errors import SourceProblem
 from conda_pack.progress import Reporter
 from conda_pack.sources.model import PipRequirements
-from conda_pack.sources.wheels.archive import Chosen, read_project
+from conda_pack.sources.wheels.archive import Chosen, file_name, read_project
 from conda_pack.sources.wheels.checking import check, is_satisfied, is_wanted, parse_requirement
 from conda_pack.sources.wheels.explaining import explain, not_found
 from conda_pack.sources.wheels.projects import Project
@@ -97,7 +96,7 @@ def _roots(wanted: PipRequirements, offline: bool) -> list[_Root]:
             first = str(error).split("\n")[0]
             problems.append(f"{line!r} is neither a requirement (PEP 508: {first}) nor the place of a wheel.")
             continue
-        if root.url and not _file_name(root.url).endswith(".whl"):
+        if root.url and not file_name(root.url).endswith(".whl"):
             problems.append(f"{line!r} leads to no wheel: only wheels are packed. Build a wheel of it first.")
         elif offline and _REMOTE.match(root.url):
             problems.append(f"{line!r} is not on this machine: go online, or give the path of its wheel.")
@@ -122,15 +121,10 @@ def _root(line: str) -> _Root:
             "file:"
         ):  # a path, of which pip might read an end as options
             url = Path(url).absolute().as_uri()
-        line = f"{_file_name(url).partition('-')[0]}{extras} @ {url}"
+        line = f"{file_name(url).partition('-')[0]}{extras} @ {url}"
         requirement, line = Requirement(line), f"{line}{hashes}"
     name = canonicalize_name(requirement.name)
     return _Root(line, name, requirement, hashes=bool(hashes))
-
-
-def _file_name(place: str) -> str:
-    path = urlsplit(place).path if "://" in place or place.startswith("file:") else place
-    return unquote(path).rpartition("/")[2]
 
 
 def _find(

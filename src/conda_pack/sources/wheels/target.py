@@ -13,9 +13,9 @@ from typing import Literal
 
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 
+from conda_pack.environment.pythons import SYSTEMS, machine_of
 from conda_pack.environment.read import read_records
 from conda_pack.errors import SourceProblem
-from conda_pack.sources.pythons import SYSTEMS, machine_of
 
 _WINDOWS_TAGS = {"win-64": "win_amd64", "win-32": "win32", "win-arm64": "win_arm64"}
 #: The glibc of the manylinux that had a name before they were numbered (PEP 600).
