@@ -13,6 +13,7 @@ from conda_pack.sources.targets import this_platform
 from tests.support.archives import index_of, stored_entries
 from tests.support.locks import lock_channel, write_lock
 from tests.support.packs import Done, conda_pack, start, succeed, unpack
+from tests.support.wheels import write_wheel
 
 PIXI = ("pixi-v5.lock", "pixi-v6.lock", "pixi-v7.lock")
 LOCKS = (*PIXI, "conda-lock-v1.yml")
@@ -198,6 +199,22 @@ def test_lock_and_imports(locked: Path, work: Path) -> None:
         *("--file", lock, "--imports", work / "job.py", "--platform", "osx-arm64"), "-o", work / "y.tar.gz"
     )
     assert "numpy: is not there" in refused(done, 6)
+
+
+def test_all_platforms_or_none(locked: Path, work: Path) -> None:
+    """The first archive is whole when the second one's imports fail: neither appears, nor their list."""
+    lock = write_lock("pixi-v6.lock", locked, work / "pixi.lock")
+    wheel = write_wheel(work / "wheels", "broken", "1.0", {"broken.py": "raise ImportError('not today')\n"})
+    (work / "job.py").write_text("import broken\n")
+    platforms = ["--platform", "osx-arm64", "--platform", "linux-64"]
+    before = sorted(work.rglob("*"))
+    options = ("--file", lock, "--inject", wheel, "--imports", work / "job.py")
+    message = refused(conda_pack(*options, *platforms, "-o", work / "x.tar.gz"), 6)
+    assert "broken: ImportError: not today" in message
+    left = [
+        path for path in sorted(work.rglob("*")) if path not in before and work / "home" not in path.parents
+    ]
+    assert left == []
 
 
 def test_environment_yml(locked: Path, work: Path) -> None:
