@@ -103,8 +103,9 @@ class _Remover:
             for part in folder.split("/") if folder else ():
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
                 inner = os.open(part, flags, dir_fd=parent)
-                os.close(parent)
-                parent = inner
+                # in this order: an interrupt in between must not have it closed twice, which would hide it
+                parent, outer = inner, parent
+                os.close(outer)
             yield parent, name
         finally:
             os.close(parent)

@@ -6,17 +6,23 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from conda_pack.errors import FileChanged
+from conda_pack.packages import removing
 from conda_pack.packages.installed import Listing, read_listing
 from conda_pack.packages.removing import remove
 from conda_pack.packages.untracked import Removal
 from tests.support.channels import REPO
 from tests.support.packs import succeed
 from tests.support.trees import tree
+
+TraceFunction = Callable[[FrameType, str, Any], Any]
 
 
 def put(*paths: Path) -> None:
@@ -223,3 +229,42 @@ def test_prefix_through_a_link(prefix: Path) -> None:
     listing = read_listing(str(link))
     assert remove(listing, all_of(listing)).left == []
     assert list(prefix.iterdir()) == []
+
+
+def _interrupted_at(line: int, listing: Listing) -> bool:
+    """Whether a removal was ended by an interrupt before its ``line``-th line, if it has as many."""
+    passed = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+        nonlocal passed
+        if frame.f_code.co_filename != removing.__file__:
+            return None
+        if event == "line":
+            passed += 1
+            if passed == line:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        remove(listing, all_of(listing))
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    assert passed < line, "the interrupt was lost"
+    return False
+
+
+def test_interrupted_anywhere(tmp_path: Path) -> None:
+    """It ends at once, wherever it is; folders are closed once, so that nothing hides the interrupt."""
+    line = 1
+    while True:
+        prefix = tmp_path / str(line)
+        put(prefix / "mine/a/x", prefix / "top")
+        if not _interrupted_at(line, read_listing(str(prefix))):
+            break
+        line += 1
+    assert line > 50
+    assert tree(prefix) == {}
