@@ -98,24 +98,25 @@ def _deflaters() -> dict[int, Callable[[], Any]]:
     3.29 s 107.4 MB, 4 5.22 s 98.2 MB. So isal has the fast levels, zlib-ng the others.
     """
 
-    def isal(level: int) -> Callable[[], Any]:
-        return lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
+    def isal(level: int, memory: int) -> Callable[[], Any]:
+        return lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15, memory)
 
     def ng(level: int) -> Callable[[], Any]:
-        # memLevel 9: 10 % less time than the default 8, and 0.4 % larger
-        return lambda: zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15, 9)
+        return lambda: zlib_ng.compressobj(level, zlib_ng.DEFLATED, -15)
 
-    return {0: ng(0), **{n: isal(n) for n in (1, 2, 3)}, **{n: ng(n) for n in range(5, 10)}}
+    # isal with less memory makes shorter blocks, each with a code that fits it better. 345 MB: level 3 with
+    # its default (8) 1.17 s 106.3 MB, with 2 1.20 s 105.2 MB; level 1 0.60 s 110.8 MB and 0.66 s 109.6 MB
+    return {0: ng(0), 1: isal(1, 8), 2: isal(2, 2), 3: isal(3, 2), **{n: ng(n) for n in range(5, 10)}}
 
 
 _DEFLATERS = _deflaters()
 #: Level 4 is neither of its neighbours, but whichever a segment is worth: level 5 spends most of its time on
 #: what hardly shrinks, machine code above all. All segments of the 1.4 GB environment on one core: zlib-ng 4
-#: 11.7 s 383.8 MB, 5 13.1 s 376.6 MB, isal 3 4.9 s 410.4 MB; by this choice 10.4 s 384.6 MB, of which the
-#: samples take 0.1 s; the best choice there is, made with hindsight, 10.1 s.
+#: 11.1 s 382.3 MB, 5 12.4 s 375.1 MB, isal 3 4.7 s 406.5 MB; by this choice 9.4 s 384.2 MB, of which the
+#: samples take 0.1 s; the best choice there is, made with hindsight, 9.1 s.
 _MIXED, _FAST, _THOROUGH = 4, 3, 5
 #: From where on a segment hardly shrinks: what isal's level 1 makes of a 32nd of it.
-_HARD = 0.42
+_HARD = 0.405
 _SAMPLE, _SAMPLED = 32 << 10, 1 << 20
 
 
