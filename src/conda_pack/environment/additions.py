@@ -83,6 +83,8 @@ def read_additions(
             if kept is None:
                 leaving.append(f"{file.path} → {file.target}")
             found[file.path] = kept or file
+    if not (found or problems):
+        return Additions()
     if taken := sorted(_taken(found, environment)):
         problems.append(_named("The environment has these already; give them another DEST", taken))
     if records := sorted(path for path in found if _is_record(path)):

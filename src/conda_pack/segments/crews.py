@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from conda_pack.segments.processes import Processes, Told, can_fork
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -39,6 +41,8 @@ def crew(tasks: Sequence[Callable[[], T]], workers: int, results: int) -> Iterat
         with Processes(once, workers, slots=results) as processes:
             yield _Forked(processes)
     else:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most packing is by processes
+
         with ThreadPoolExecutor(workers) as pool:
             try:
                 yield _Threads(tasks, pool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from conda_pack.segments.processes import Processes, Task, can_fork
@@ -23,6 +22,8 @@ def spread(tasks: Sequence[Task[T]], workers: int) -> Iterator[T]:
 
 
 def _threaded(tasks: Sequence[Task[T]], workers: int) -> Iterator[T]:
+    from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - most is by processes
+
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(lambda task=task: list(task())) for task in tasks]  # type: ignore[misc]
         try:
