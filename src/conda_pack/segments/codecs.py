@@ -112,11 +112,11 @@ def _deflaters() -> dict[int, Callable[[], Any]]:
 _DEFLATERS = _deflaters()
 #: Level 4 is neither of its neighbours, but whichever a segment is worth: level 5 spends most of its time on
 #: what hardly shrinks, machine code above all. All segments of the 1.4 GB environment on one core: zlib-ng 4
-#: 11.1 s 382.3 MB, 5 12.4 s 375.1 MB, isal 3 4.7 s 406.5 MB; by this choice 9.4 s 384.2 MB, of which the
-#: samples take 0.1 s; the best choice there is, made with hindsight, 9.1 s.
+#: 11.1 s 382.3 MB, 5 12.4 s 375.1 MB, isal 3 4.7 s 406.5 MB; by this choice 9.2 s 385.1 MB, of which the
+#: samples take 0.1 s; the best choice there is, made with hindsight, 9.0 s.
 _MIXED, _FAST, _THOROUGH = 4, 3, 5
 #: From where on a segment hardly shrinks: what isal's level 1 makes of a 32nd of it.
-_HARD = 0.405
+_HARD = 0.4
 _SAMPLE, _SAMPLED = 32 << 10, 1 << 20
 
 
