@@ -200,7 +200,7 @@ class CondaEnv:
         """Write the archive and return what it is."""
         plan, target = planned(self._selection, options, self._selection.ignore)
         with opened(plan, target) as writer:
-            assembler = write_archive(plan, writer, target.threads, reporter, options.most_named)
+            assembler = write_archive(plan, writer, target.workers, reporter, options.most_named)
         content = assembler.content
         assert content is not None
         is_file = os.path.isfile(target.path)

@@ -22,6 +22,9 @@ from conda_pack.segments.tar import END, Member, header
 _TOOL = "mksquashfs"
 _OLDEST = (4, 5)  # reads tar
 _XZ_LEVEL = 9
+#: MiB of memory for each thread, and for two more. It takes a quarter of the machine's by itself: 1427 MiB of
+#: all processes together on one of 24 GiB, as long as with 32, and the image has the same bytes.
+_MEMORY = 8
 
 
 def squashfs_options(level: int) -> list[str]:
@@ -121,6 +124,7 @@ class SquashfsWriter:
         self._plan, self._path = plan, path
         self._command = [
             *(_TOOL, "-", path, "-tar", "-noappend", "-quiet", "-no-progress", "-processors", str(threads)),
+            *("-mem", f"{_MEMORY * (threads + 2)}M"),
             *("-root-mode", "0755", "-root-uid", "0", "-root-gid", "0"),
             *squashfs_options(level),
         ]

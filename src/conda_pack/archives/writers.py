@@ -28,6 +28,14 @@ class Target:
     name: str = ""  # of the environment
     entrypoint: str | None = None  # of a self-extracting file
 
+    @property
+    def workers(self) -> int:
+        """How many make segments: few for mksquashfs, which compresses them itself on all cores.
+
+        1.4 GB on two cores: with two 22.6 s and 290 MiB of all processes together, with one 21.2 s and 214.
+        """
+        return max(1, self.threads // 2) if self.kind.writer == "squashfs" else self.threads
+
 
 def opened(plan: Plan, target: Target) -> AbstractContextManager[Writer]:
     """The writer of a target, which is there under its name when the ``with`` block ends well."""
