@@ -20,7 +20,7 @@ def svg(comparisons: Sequence[Comparison]) -> str:
     y = GAP
     for comparison in comparisons:
         ours = comparison.ours
-        results = [result for result in (ours, *comparison.peers) if result and result.runs]
+        results = [result for result in (ours, *comparison.peers) if result.runs]
         if not results:
             continue
         y += HEADING

@@ -46,7 +46,7 @@ def markdown(report: Report, plot: str = "") -> str:
     for section, comparisons in report.comparisons.items():
         blocks.append(f"## {_SUBTITLES.get(section, section)}")
         blocks += [block for comparison in comparisons for block in _comparison(comparison)]
-        results = [one for comparison in comparisons for one in (comparison.ours, *comparison.peers) if one]
+        results = [one for comparison in comparisons for one in (comparison.ours, *comparison.peers)]
         blocks += _conditions(results)
     if report.setups:
         blocks += _setups(report.setups)
@@ -98,8 +98,8 @@ def _facts(report: Report) -> str:
 
 def _comparison(comparison: Comparison) -> Iterator[str]:
     yield f"### {comparison.title}"
-    ours = comparison.ours if comparison.ours and comparison.ours.runs else None
-    results = [result for result in (comparison.ours, *comparison.peers) if result]
+    ours = comparison.ours if comparison.ours.runs else None
+    results = [comparison.ours, *comparison.peers]
     sized = any(result.size for result in results)
     header = [
         "",

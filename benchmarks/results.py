@@ -63,7 +63,7 @@ class Comparison:
     """One work: our result, and those of the peers."""
 
     title: str
-    ours: Result | None
+    ours: Result
     peers: tuple[Result, ...]
 
 

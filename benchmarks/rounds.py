@@ -38,12 +38,9 @@ class Track:
     makers: Mapping[str, Contender] = field(default_factory=lambda: dict(MAKERS))
 
     def compare(self, works: Sequence[Work], rounds: int) -> tuple[Comparison, ...]:
-        everyone = [one for work in works for one in ((work.ours,) if work.ours else ()) + work.peers]
-        results = self.measure(everyone, rounds)
+        results = self.measure([one for work in works for one in (work.ours, *work.peers)], rounds)
         return tuple(
-            Comparison(
-                work.title, results[work.ours] if work.ours else None, tuple(results[p] for p in work.peers)
-            )
+            Comparison(work.title, results[work.ours], tuple(results[peer] for peer in work.peers))
             for work in works
         )
 
