@@ -159,7 +159,8 @@ def small_environment(prefix: Path) -> Path:
         "bin/tool": b"#!/bin/sh\necho " + PLACEHOLDER.encode() + b"\n",
         "etc/tool.conf": b"prefix=" + PLACEHOLDER.encode() + b"\n",
         "lib/plain.txt": b"plain\n" * 100,
-        "lib/large.bin": bytes(2 * SEGMENT) + noise(3000),
+        # small when it is compressed, and of copies from elsewhere in it none is right by accident
+        "lib/large.bin": (noise(20_000) * (2 * SEGMENT // 20_000 + 1))[: 2 * SEGMENT] + noise(3000),
     }
     write_environment(prefix, files)
     (prefix / "own").mkdir()

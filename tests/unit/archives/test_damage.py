@@ -152,8 +152,7 @@ def test_flipped_bytes_in_a_stream(archive: Path, work: Path) -> None:
     results = refusals(unpack_stream, archive, work, flipped(data, spots))
     assert set(results.values()) <= {"DamagedArchive", "UnsafeArchive", "the same"}
     if not archive.name.endswith(".tar"):  # a tar has no checksums for its padding
-        # in deflate's copies of zeros a bit may say from how far back, which makes no difference
-        assert list(results.values()).count("the same") <= 6
+        assert list(results.values()).count("the same") <= 3
 
 
 def test_flipped_bytes_at_both_ends(archive: Path, way: Way, work: Path) -> None:
